@@ -1,0 +1,34 @@
+# SPDX-License-Identifier: MIT
+find_package(doctest REQUIRED)
+include(doctest)
+
+add_library(resilience_doctest_main OBJECT ${PROJECT_SOURCE_DIR}/tests/doctest_main.cpp)
+target_link_libraries(resilience_doctest_main PUBLIC doctest::doctest resilience_settings)
+add_custom_target(unit_tests)
+add_custom_target(server_tests)
+
+# Declares a program of doctest cases; each case is one CTest test with the given label.
+#
+#   resilience_test(<name> LABEL unit|integration|e2e|crash SOURCES <files>... LINK <targets>...
+#                   [TIMEOUT <seconds>] [DEPENDS <targets>...])
+function(resilience_test name)
+  cmake_parse_arguments(arg "" "LABEL;TIMEOUT" "SOURCES;LINK;DEPENDS" ${ARGN})
+  if(NOT arg_TIMEOUT)
+    set(arg_TIMEOUT 120)
+  endif()
+  add_executable(${name} ${arg_SOURCES})
+  target_link_libraries(${name} PRIVATE resilience_doctest_main resilience_settings ${arg_LINK})
+  target_include_directories(${name} PRIVATE ${PROJECT_SOURCE_DIR}/tests ${PROJECT_SOURCE_DIR})
+  if(arg_DEPENDS)
+    add_dependencies(${name} ${arg_DEPENDS})
+  endif()
+  if(arg_LABEL STREQUAL unit)
+    add_dependencies(unit_tests ${name})
+  else()
+    add_dependencies(server_tests ${name})
+    # The servers are shared, and two crash tests at once would blur each other's findings.
+    set(serial RUN_SERIAL TRUE)
+  endif()
+  doctest_discover_tests(${name} TEST_PREFIX "${name}: "
+    PROPERTIES LABELS ${arg_LABEL} TIMEOUT ${arg_TIMEOUT} ${serial})
+endfunction()

@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: MIT
+#ifndef RESILIENCE_ASIO_INITIATE_HPP
+#define RESILIENCE_ASIO_INITIATE_HPP
+
+#include <resilience/asio/result.hpp>
+
+#include <boost/asio/any_completion_handler.hpp>
+#include <boost/asio/any_io_executor.hpp>
+#include <boost/asio/associated_cancellation_slot.hpp>
+#include <boost/asio/associated_executor.hpp>
+#include <boost/asio/async_result.hpp>
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/bind_cancellation_slot.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/deferred.hpp>
+#include <boost/asio/dispatch.hpp>
+#include <boost/asio/error.hpp>
+#include <boost/asio/executor_work_guard.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/system/system_error.hpp>
+
+#include <exception>
+#include <optional>
+#include <utility>
+
+namespace resilience {
+
+/// The one erased form that compiled operations complete; carries the cancellation slot,
+/// allocator and executor of the caller's handler.
+template <class T>
+using Handler = net::any_completion_handler<void(Result<T>)>;
+
+namespace detail {
+
+/// Completes `handler` on its own executor (`fallback` when it has none), never inline.
+template <class T>
+void complete(
+    const net::any_io_executor& fallback, Handler<T> handler, Result<T> result
+) {
+    auto executor = net::get_associated_executor(handler, fallback);
+    net::post(
+        executor,
+        [handler = std::move(handler), result = std::move(result)]() mutable {
+            std::move(handler)(std::move(result));
+        }
+    );
+}
+
+/// Runs a coroutine on `executor` and completes `handler` with what it returned. The
+/// caller's cancellation reaches the coroutine; an exception becomes @ref Errc::internal.
+template <class T>
+void run_into(
+    const net::any_io_executor& executor,
+    net::awaitable<Result<T>> work,
+    Handler<T> handler
+) {
+    auto slot = net::get_associated_cancellation_slot(handler);
+    auto guard = net::make_work_guard(net::get_associated_executor(handler, executor));
+    auto finish = [handler = std::move(handler), guard = std::move(guard), executor](
+                      std::exception_ptr error, std::optional<Result<T>> result
+                  ) mutable {
+        if (error) {
+            try {
+                std::rethrow_exception(error);
+            } catch (const boost::system::system_error& e) {
+                const bool cancelled = e.code() == net::error::operation_aborted;
+                result.emplace(
+                    fail(cancelled ? Errc::cancelled_in_doubt : Errc::internal, e.what())
+                );
+            } catch (const std::exception& e) {
+                result.emplace(fail(Errc::internal, e.what()));
+            } catch (...) {
+                result.emplace(fail(Errc::internal));
+            }
+        }
+        auto target = guard.get_executor();
+        net::dispatch(
+            target,
+            [handler = std::move(handler), result = std::move(*result)]() mutable {
+                std::move(handler)(std::move(result));
+            }
+        );
+    };
+    net::co_spawn(
+        executor,
+        [](net::awaitable<Result<T>> inner) -> net::awaitable<std::optional<Result<T>>> {
+            co_return co_await std::move(inner);
+        }(std::move(work)),
+        net::bind_cancellation_slot(slot, std::move(finish))
+    );
+}
+
+}  // namespace detail
+}  // namespace resilience
+
+#endif

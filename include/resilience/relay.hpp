@@ -1,0 +1,210 @@
+// SPDX-License-Identifier: MIT
+#ifndef RESILIENCE_RELAY_HPP
+#define RESILIENCE_RELAY_HPP
+
+#include <resilience/asio/result.hpp>
+#include <resilience/event.hpp>
+#include <resilience/retry_policy.hpp>
+
+#include <boost/asio/any_io_executor.hpp>
+#include <boost/asio/awaitable.hpp>
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace resilience {
+
+/// A row that a relay holds: it is PROCESSING and this relay's until it is settled.
+struct ClaimedEvent {
+    Event event;
+    /// Place of the row in the table; ascends in the order of writing.
+    std::int64_t seq = 0;
+    /// Deliveries that failed before this one.
+    std::int32_t retry_count = 0;
+};
+
+/// What became of a claimed row.
+enum class Disposition : std::uint8_t {
+    /// Delivered: the row becomes SENT.
+    sent,
+    /// The delivery failed: the row becomes NEW again and waits @ref Settlement::delay.
+    retry,
+    /// No delivery is left: the row becomes FAILED.
+    failed,
+    /// Not tried, or the destination was down: NEW again, nothing is counted.
+    released
+};
+
+/// The verdict on one claimed row.
+struct Settlement {
+    std::int64_t seq = 0;
+    Disposition disposition = Disposition::released;
+    /// How long a `retry` waits. Zero or more.
+    std::chrono::nanoseconds delay{0};
+    /// Written to `error_message` by `retry` and `failed`.
+    std::string error;
+};
+
+/** Where events come from when rows are claimed: an outbox table.
+
+    @par Contract (run by the contract suite on each implementation)
+    @li `claim` changes NEW rows that are due to PROCESSING and returns them by ascending
+        `seq`. A row is returned to one relay alone. While an earlier row of a key is
+        PROCESSING or waits for its retry, no later row of that key is returned.
+    @li `settle` applies all verdicts in one transaction. A row that is no longer this
+        relay's (it was reset as stale) is left alone.
+    @li `reset_stale` makes rows NEW again that have been PROCESSING for longer than
+   `age`, whoever claimed them, and counts nothing.
+    @li `depth` counts rows that are NEW or PROCESSING, and the age of the oldest.
+*/
+class ClaimSource {
+public:
+    struct Depth {
+        std::int64_t events = 0;
+        std::chrono::milliseconds oldest{0};
+    };
+
+    virtual ~ClaimSource() = default;
+    virtual net::awaitable<Result<std::vector<ClaimedEvent>>> claim(std::size_t limit
+    ) = 0;
+    virtual net::awaitable<Result<void>> settle(std::vector<Settlement> settlements) = 0;
+    virtual net::awaitable<Result<std::int64_t>> reset_stale(std::chrono::milliseconds age
+    ) = 0;
+    virtual net::awaitable<Result<Depth>> depth() = 0;
+};
+
+/** Where events go: Kafka, a file.
+
+    @par Contract
+    @li `deliver` completes with one result for each event, in the order given; an event
+        whose result is good is durable at the destination.
+    @li Events of one key are delivered in order: after one of a key fails, later ones of
+        that key are not delivered by this call and carry @ref Errc::cancelled.
+    @li A result that @ref is_retryable speaks of the destination, not of the event.
+*/
+class EventSink {
+public:
+    virtual ~EventSink() = default;
+    virtual net::awaitable<std::vector<Result<void>>> deliver(
+        std::span<const ClaimedEvent> events
+    ) = 0;
+};
+
+/// Settings of a @ref Relay.
+struct RelayOptions {
+    /// Rows claimed at once. 1 to 10,000; default 100 (M15).
+    std::size_t batch_size = 100;
+
+    /// Longest wait between two looks at an idle table. At least 1 ms; default 5 s (M15).
+    /// The wait starts at 1 ms and doubles while nothing is found.
+    std::chrono::milliseconds poll_interval{5000};
+
+    /// After this time a PROCESSING row counts as abandoned. At least 1 s; default 60 s;
+    /// must be longer than a delivery can take.
+    std::chrono::milliseconds stale_after{60000};
+
+    /// Waits of a row whose delivery failed. `attempts` is not used: the row's
+    /// `max_retries` decides.
+    RetryOptions retry{};
+
+    /// Pauses while source or sink is down. `attempts` is not used: a relay never gives
+    /// up.
+    RetryOptions pause{
+        .base = std::chrono::milliseconds{100}, .cap = std::chrono::seconds{5}};
+
+    /// Seed of the jitter; 0 takes one from the system.
+    std::uint64_t seed = 0;
+};
+
+/// The state of a @ref Relay at one moment; counters ascend for ever.
+struct RelaySnapshot {
+    std::uint64_t claimed = 0;
+    std::uint64_t sent = 0;
+    std::uint64_t retried = 0;
+    std::uint64_t failed = 0;
+    std::uint64_t released = 0;
+    std::uint64_t stale_reset = 0;
+    std::uint64_t pauses = 0;
+    /// True while source or sink is down; @ref reason says why.
+    bool paused = false;
+    std::string reason;
+    /// Events that wait, and how long the oldest has, when last looked at.
+    ClaimSource::Depth depth;
+};
+
+/** Decides what becomes of one row after its delivery. Pure.
+
+    @param result What the sink said of it.
+    @param policy The waits of a failed row.
+    @param random Uniform random bits for the jitter.
+*/
+Settlement settle_delivery(
+    const ClaimedEvent& event,
+    const Result<void>& result,
+    const RetryPolicy& policy,
+    std::uint64_t random
+);
+
+/** Moves events from a source to a sink: at least once, in order for each key.
+
+    Claims a batch, delivers it, settles it, and waits when there is nothing to do. While
+   the sink or the source is down it pauses with growing waits and counts nothing against
+   the events. Several relays may work on one source.
+
+    @par Thread safety
+    `wake` and `snapshot`: safe. Others: from the executor of the relay.
+
+    @par Object lifetimes
+    Source and sink must outlive the relay. The relay must outlive `run`.
+*/
+class Relay {
+public:
+    /// Called after each batch and change of state, on the relay's executor; must not
+    /// throw.
+    using Observer = std::function<void(const RelaySnapshot&)>;
+
+    /// @throws std::invalid_argument Names the option that is out of range.
+    Relay(
+        net::any_io_executor executor,
+        ClaimSource& source,
+        EventSink& sink,
+        RelayOptions options = {},
+        Observer observer = {}
+    );
+    ~Relay();
+    Relay(const Relay&) = delete;
+    Relay& operator=(const Relay&) = delete;
+
+    /** Works until @ref stop. Completes after the batch in hand is settled.
+
+        @par Cancellation
+        `stop` is the way to end it; cancelling the coroutine abandons the batch in hand,
+       which then waits for @ref RelayOptions::stale_after.
+    */
+    net::awaitable<void> run();
+
+    /** Claims, delivers and settles one batch. @return Rows claimed. */
+    net::awaitable<Result<std::size_t>> run_once();
+
+    /// Lets @ref run complete after the batch in hand.
+    void stop();
+
+    /// Ends an idle wait at once; a writer in the same process calls it after its commit.
+    void wake();
+
+    RelaySnapshot snapshot() const;
+
+private:
+    struct Impl;
+    std::shared_ptr<Impl> impl_;
+};
+
+}  // namespace resilience
+
+#endif
