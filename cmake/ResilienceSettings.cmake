@@ -4,7 +4,9 @@
 add_library(resilience_settings INTERFACE)
 target_compile_features(resilience_settings INTERFACE cxx_std_20)
 target_compile_options(resilience_settings INTERFACE
-  -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wno-sign-conversion -Werror
+  -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wno-sign-conversion
+  # Options are aggregates made for designated initialisers.
+  -Wno-missing-field-initializers -Werror
   # g++ 12 reports these inside Boost and libstdc++ once they are inlined with -O2.
   $<$<CXX_COMPILER_ID:GNU>:-Wno-maybe-uninitialized -Wno-array-bounds -Wno-stringop-overflow
     -Wno-stringop-overread -Wno-restrict>)

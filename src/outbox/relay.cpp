@@ -1,0 +1,314 @@
+// SPDX-License-Identifier: MIT
+#include <resilience/relay.hpp>
+
+#include <boost/asio/post.hpp>
+#include <boost/asio/redirect_error.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/strand.hpp>
+#include <boost/asio/use_awaitable.hpp>
+
+#include <algorithm>
+#include <mutex>
+#include <random>
+#include <stdexcept>
+#include <utility>
+
+namespace resilience {
+namespace {
+
+RelayOptions checked(RelayOptions options) {
+    using std::chrono::milliseconds;
+    if (options.batch_size < 1 || options.batch_size > 10'000) {
+        throw std::invalid_argument("batch_size: must be 1 to 10000");
+    }
+    if (options.poll_interval < milliseconds{1}) {
+        throw std::invalid_argument("poll_interval: must be at least 1 ms");
+    }
+    if (options.stale_after < milliseconds{1000}) {
+        throw std::invalid_argument("stale_after: must be at least 1 s");
+    }
+    return options;
+}
+
+RetryPolicy idle_policy(std::chrono::milliseconds poll_interval) {
+    // Slow growth: a table that was busy a moment ago is looked at often for some
+    // seconds.
+    return RetryPolicy{{
+        .base = std::chrono::milliseconds{1},
+        .factor = 1.2,
+        .cap = poll_interval,
+        .jitter = Jitter::none,
+    }};
+}
+
+std::uint64_t seed_of(const RelayOptions& options) {
+    return options.seed != 0 ? options.seed : std::random_device{}();
+}
+
+}  // namespace
+
+Settlement settle_delivery(
+    const ClaimedEvent& event,
+    const Result<void>& result,
+    const RetryPolicy& policy,
+    std::uint64_t random
+) {
+    Settlement settlement{.seq = event.seq};
+    if (result) {
+        settlement.disposition = Disposition::sent;
+        return settlement;
+    }
+    const Failure& failure = result.error();
+    const bool not_tried =
+        failure == Errc::cancelled || failure == Errc::cancelled_in_doubt;
+    if (not_tried || is_retryable(failure.code)) return settlement;
+
+    settlement.error = failure.message();
+    const std::int32_t allowed = event.event.max_retries.value_or(0);
+    if (event.retry_count >= allowed) {
+        settlement.disposition = Disposition::failed;
+    } else {
+        settlement.disposition = Disposition::retry;
+        settlement.delay =
+            policy.delay(static_cast<std::uint32_t>(event.retry_count) + 1, random);
+    }
+    return settlement;
+}
+
+struct Relay::Impl {
+    Impl(
+        net::any_io_executor ex,
+        ClaimSource& from,
+        EventSink& to,
+        RelayOptions opts,
+        Observer obs
+    )
+        : executor(std::move(ex)),
+          source(from),
+          sink(to),
+          options(checked(std::move(opts))),
+          observer(std::move(obs)),
+          retry(options.retry),
+          pause(options.pause),
+          idle(idle_policy(options.poll_interval)),
+          random(seed_of(options)),
+          timer(executor) {}
+
+    net::any_io_executor executor;
+    ClaimSource& source;
+    EventSink& sink;
+    RelayOptions options;
+    Observer observer;
+    RetryPolicy retry;
+    RetryPolicy pause;
+    RetryPolicy idle;
+    std::mt19937_64 random;
+    net::steady_timer timer;
+
+    bool stopping = false;
+    bool woken = false;
+    bool waiting_wakeably = false;
+    std::uint32_t empty_looks = 0;
+    std::uint32_t failures = 0;
+    // Verdicts that the source has not taken yet; nothing is claimed while there are any.
+    std::vector<Settlement> unsettled;
+    TimePoint unsettled_since{};
+    TimePoint next_sweep{};
+    TimePoint next_depth{};
+
+    mutable std::mutex mutex;
+    RelaySnapshot state;
+
+    template <class Change>
+    void update(Change change) {
+        RelaySnapshot copy;
+        {
+            const std::lock_guard lock(mutex);
+            change(state);
+            if (!observer) return;
+            copy = state;
+        }
+        observer(copy);
+    }
+
+    void count(const std::vector<Settlement>& settled) {
+        update([&settled](RelaySnapshot& s) {
+            for (const auto& settlement : settled) {
+                switch (settlement.disposition) {
+                    case Disposition::sent:
+                        ++s.sent;
+                        break;
+                    case Disposition::retry:
+                        ++s.retried;
+                        break;
+                    case Disposition::failed:
+                        ++s.failed;
+                        break;
+                    case Disposition::released:
+                        ++s.released;
+                        break;
+                }
+            }
+        });
+    }
+
+    net::awaitable<Result<void>> settle() {
+        if (unsettled.empty()) co_return Result<void>{};
+        if (Clock::now() - unsettled_since > options.stale_after) {
+            // The rows were reset as stale by now; to settle them would be refused
+            // anyway.
+            unsettled.clear();
+            co_return Result<void>{};
+        }
+        auto result = co_await source.settle(unsettled);
+        if (result) {
+            count(unsettled);
+            unsettled.clear();
+        }
+        co_return result;
+    }
+
+    // Claims, delivers and settles. A failure is that of the source or, once all is
+    // settled, that of a sink that is down.
+    net::awaitable<Result<std::size_t>> batch(std::size_t limit) {
+        if (auto settled = co_await settle(); !settled) co_return settled.error();
+        auto claimed = co_await source.claim(limit);
+        if (!claimed) co_return claimed.error();
+        if (claimed->empty()) co_return std::size_t{0};
+        const auto now = Clock::now();
+        update([&](RelaySnapshot& s) { s.claimed += claimed->size(); });
+
+        const auto results = co_await sink.deliver(*claimed);
+        std::optional<Failure> down;
+        for (std::size_t i = 0; i < claimed->size(); ++i) {
+            const Result<void> missing = fail(Errc::internal, "the sink gave no result");
+            const auto& result = i < results.size() ? results[i] : missing;
+            if (!result && is_retryable(result.error().code) && !down)
+                down = result.error();
+            unsettled.push_back(settle_delivery((*claimed)[i], result, retry, random()));
+        }
+        unsettled_since = now;
+        if (auto settled = co_await settle(); !settled) co_return settled.error();
+        if (down) co_return std::move(*down);
+        co_return claimed->size();
+    }
+
+    // Housekeeping that need not happen on each turn.
+    net::awaitable<Result<void>> sweep() {
+        const auto now = Clock::now();
+        if (now >= next_sweep) {
+            auto reset = co_await source.reset_stale(options.stale_after);
+            if (!reset) co_return reset.error();
+            next_sweep = now + options.stale_after / 4;
+            if (*reset > 0) {
+                update([&](RelaySnapshot& s) {
+                    s.stale_reset += static_cast<std::uint64_t>(*reset);
+                });
+            }
+        }
+        if (now >= next_depth) {
+            auto depth = co_await source.depth();
+            if (!depth) co_return depth.error();
+            next_depth = now + std::chrono::seconds{1};
+            update([&](RelaySnapshot& s) { s.depth = *depth; });
+        }
+        co_return Result<void>{};
+    }
+
+    net::awaitable<void> wait(std::chrono::nanoseconds delay, bool wakeable) {
+        if (stopping || (wakeable && std::exchange(woken, false))) co_return;
+        waiting_wakeably = wakeable;
+        timer.expires_after(delay);
+        boost::system::error_code ignored;
+        co_await timer.async_wait(net::redirect_error(net::use_awaitable, ignored));
+        waiting_wakeably = false;
+        woken = false;
+    }
+    net::awaitable<void> suffer(const Failure& failure) {
+        ++failures;
+        update([&](RelaySnapshot& s) {
+            ++s.pauses;
+            s.paused = true;
+            s.reason = failure.message();
+        });
+        co_await wait(pause.delay(failures, random()), false);
+    }
+
+    void recover() {
+        if (std::exchange(failures, 0) == 0) return;
+        update([](RelaySnapshot& s) {
+            s.paused = false;
+            s.reason.clear();
+        });
+    }
+
+    net::awaitable<void> run() {
+        while (!stopping) {
+            auto swept = co_await sweep();
+            if (!swept) {
+                co_await suffer(swept.error());
+                continue;
+            }
+            // While the destination is down one event alone probes it.
+            auto done = co_await batch(failures > 0 ? 1 : options.batch_size);
+            if (!done) {
+                co_await suffer(done.error());
+                continue;
+            }
+            if (*done > 0) {
+                recover();
+                empty_looks = 0;
+            } else {
+                // An empty table says nothing of the sink, but there is nothing to pause
+                // for.
+                recover();
+                co_await wait(idle.delay(++empty_looks, 0), true);
+            }
+        }
+        // Last chance for verdicts whose source was down; what is left is reset as stale.
+        (void)co_await settle();
+    }
+};
+
+Relay::Relay(
+    net::any_io_executor executor,
+    ClaimSource& source,
+    EventSink& sink,
+    RelayOptions options,
+    Observer observer
+)
+    : impl_(std::make_shared<Impl>(
+          std::move(executor), source, sink, std::move(options), std::move(observer)
+      )) {}
+
+Relay::~Relay() = default;
+
+net::awaitable<void> Relay::run() {
+    const auto impl = impl_;
+    co_await impl->run();
+}
+
+net::awaitable<Result<std::size_t>> Relay::run_once() {
+    const auto impl = impl_;
+    co_return co_await impl->batch(impl->options.batch_size);
+}
+
+void Relay::stop() {
+    impl_->stopping = true;
+    impl_->timer.cancel();
+}
+
+void Relay::wake() {
+    net::post(impl_->executor, [impl = impl_] {
+        impl->woken = true;
+        impl->empty_looks = 0;
+        if (impl->waiting_wakeably) impl->timer.cancel();
+    });
+}
+
+RelaySnapshot Relay::snapshot() const {
+    const std::lock_guard lock(impl_->mutex);
+    return impl_->state;
+}
+
+}  // namespace resilience
