@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: MIT
+#include <resilience/outbox.hpp>
+
+#include <doctest/doctest.h>
+
+#include <set>
+#include <string>
+
+using namespace resilience;
+
+namespace {
+
+Event user_created() {
+    return {
+        .aggregate_type = "user",
+        .aggregate_id = "42",
+        .event_type = "user.created",
+        .event_data = R"({"email":"a@b.c"})"};
+}
+
+std::string refusal(Event event, OutboxOptions options = {}) {
+    const auto row = Outbox{options}.prepare(std::move(event));
+    REQUIRE_FALSE(row.has_value());
+    return row.error().detail;
+}
+
+// The transaction of somebody: what append() hands over is what it returns.
+struct RecordingTransaction {};
+Result<OutboxRow> append_row(RecordingTransaction&, Result<OutboxRow> row) { return row; }
+
+}  // namespace
+
+TEST_CASE("O5: append completes an event before it hands it to the transaction") {
+    RecordingTransaction transaction;
+    const auto row =
+        Outbox{{.topic = "people", .max_retries = 7}}.append(transaction, user_created());
+    REQUIRE(row.has_value());
+    CHECK(Uuid::parse(row->event.id).has_value());
+    CHECK(row->event.topic == "people");
+    CHECK(row->event.partition_key == "42");
+    CHECK(row->event.max_retries == 7);
+    CHECK(row->event.created_at.has_value());
+    CHECK(row->headers_json == "{}");
+}
+
+TEST_CASE("O5: what the caller set is kept") {
+    auto event = user_created();
+    event.id = "0190163d-8694-739b-aea5-966c26f8ad91";
+    event.topic = "elsewhere";
+    event.partition_key = "k";
+    event.max_retries = 0;
+    event.headers = {{"traceparent", "00-1"}, {"q", "\""}};
+    const auto row = Outbox{}.prepare(event);
+    REQUIRE(row.has_value());
+    CHECK(row->event.id == event.id);
+    CHECK(row->event.topic == "elsewhere");
+    CHECK(row->event.partition_key == "k");
+    CHECK(row->event.max_retries == 0);
+    CHECK(row->headers_json == R"({"traceparent":"00-1","q":"\""})");
+}
+
+TEST_CASE("M12: ids of events differ") {
+    std::set<std::string> ids;
+    for (int i = 0; i < 1000; ++i) ids.insert(Outbox{}.prepare(user_created())->event.id);
+    CHECK(ids.size() == 1000);
+}
+
+TEST_CASE("O5: a field that no row could hold is refused by name") {
+    auto event = user_created();
+    event.aggregate_type.clear();
+    CHECK(refusal(event) == "aggregate_type: is empty");
+    event = user_created();
+    event.aggregate_id = std::string(256, 'x');
+    CHECK(refusal(event) == "aggregate_id: is longer than 255 bytes");
+    event = user_created();
+    event.event_type = "\xff";
+    CHECK(refusal(event).starts_with("event_type: "));
+    event = user_created();
+    event.partition_key = std::string("a\0b", 3);
+    CHECK(refusal(event).starts_with("partition_key: "));
+    event = user_created();
+    event.id = "17";
+    CHECK(refusal(event) == "id: is not a UUID");
+    event = user_created();
+    event.max_retries = -1;
+    CHECK(refusal(event) == "max_retries: is negative");
+    event = user_created();
+    event.headers = {{"", "v"}};
+    CHECK(refusal(event) == "headers: is empty");
+}
+
+TEST_CASE("O5: event_data is one JSON text without NUL") {
+    for (const std::string data :
+         {"",
+          "{",
+          "{} {}",
+          "nul",
+          "{\"a\":\"\\u0000\"}",
+          "{\"\\u0000\":1}",
+          "\"\xff\""}) {
+        auto event = user_created();
+        event.event_data = data;
+        CHECK_MESSAGE(refusal(event) == "event_data: is not JSON without NUL", data);
+    }
+    for (const std::string data : {"null", "[1,2.5e3]", " {\"a\": \"\\\\u0000\"} "}) {
+        auto event = user_created();
+        event.event_data = data;
+        CHECK_MESSAGE(Outbox{}.prepare(event).has_value(), data);
+    }
+    auto event = user_created();
+    CHECK(refusal(event, {.max_event_bytes = 3}) == "event_data: is longer than 3 bytes");
+    CHECK(Outbox{{.max_event_bytes = 3}}.prepare(event).error() == Errc::too_large);
+}
+
+TEST_CASE("a key stays in its lane, whatever the version of the library") {
+    const auto lane_of = [](std::string key, std::int16_t lanes) {
+        auto event = user_created();
+        event.partition_key = std::move(key);
+        return Outbox{{.lanes = lanes}}.prepare(event)->lane;
+    };
+    // FNV-1a of "a" is 0xaf63dc4c8601ec8c (the vector of its authors).
+    CHECK(lane_of("a", 64) == 0x0c);
+    CHECK(lane_of("a", 1) == 0);
+    for (int i = 0; i < 100; ++i) {
+        const auto lane = lane_of(std::to_string(i), 5);
+        CHECK(lane >= 0);
+        CHECK(lane < 5);
+    }
+}
+
+TEST_CASE("a bad outbox option is named") {
+    CHECK_THROWS_WITH(Outbox{{.topic = ""}}, "topic: must have 1 to 249 bytes");
+    CHECK_THROWS_WITH(Outbox{{.max_retries = -1}}, "max_retries: must not be negative");
+    CHECK_THROWS_WITH(
+        Outbox{{.max_event_bytes = 0}}, "max_event_bytes: must be positive"
+    );
+    CHECK_THROWS_WITH(Outbox{{.lanes = 65}}, "lanes: must be 1 to 64");
+}
