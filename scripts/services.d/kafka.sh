@@ -26,6 +26,7 @@ kafka_java() {
 # Fetches the jars into a folder beside the cache and renames it: a reader sees all of them or none.
 kafka_fetch() {
     local fresh parent
+    local -a repository=()
     [[ ! -e $kafka_cache/kafka_2.13-$kafka_version.jar ]] || return 0
     command -v mvn >/dev/null || fail "maven is missing: run scripts/bootstrap"
     parent=$(dirname "$kafka_cache")
@@ -46,7 +47,10 @@ kafka_fetch() {
 </project>
 POM
     say "kafka: fetching Apache Kafka $kafka_version with Maven into $kafka_cache"
-    (cd "$services/kafka" && mvn -B -q -f "$fresh/pom.xml" dependency:copy-dependencies -DoutputDirectory="$fresh") \
+    # Java takes the home of the password file; a service user's does not exist.
+    if [[ ! -w $(getent passwd "$EUID" | cut -d: -f6) ]]; then repository=("-Dmaven.repo.local=$parent/maven"); fi
+    (cd "$services/kafka" && mvn -B -q -Dstyle.color=never "${repository[@]}" -f "$fresh/pom.xml" \
+        dependency:copy-dependencies -DoutputDirectory="$fresh") \
         >"$services/log/maven.log" 2>&1 </dev/null 9>&- || {
         rm -rf "$fresh"
         tail -n 20 "$services/log/maven.log" >&2

@@ -17,14 +17,15 @@ postgres_as_user() {
 
 # Prints the folder of the programs: of the data's own version when there is data, else of the newest.
 postgres_programs() {
-    local home version=
+    local home version=''
     home=$(postgres_home)
-    if [[ $home ]]; then version=$(cat "$home/data/PG_VERSION" 2>/dev/null || true); fi
+    if [[ $home && -e $home/data/PG_VERSION ]]; then version=$(cat "$home/data/PG_VERSION"); fi
     {
-        ls -d /usr/lib/postgresql/"${version:-*}"/bin /usr/pgsql-"${version:-*}"/bin 2>/dev/null
+        # shellcheck disable=SC2086  # an unknown version is a pattern
+        printf '%s\n' /usr/lib/postgresql/${version:-*}/bin /usr/pgsql-${version:-*}/bin
         if [[ -z $version ]] && command -v postgres >/dev/null; then dirname "$(command -v postgres)"; fi
-    } | sort -V | while read -r folder; do
-        if [[ -x $folder/initdb && -x $folder/postgres ]]; then echo "$folder"; fi
+    } | sort -V | while IFS= read -r folder; do
+        if [[ -x $folder/initdb && -x $folder/postgres ]]; then printf '%s\n' "$folder"; fi
     done | tail -n 1
 }
 
