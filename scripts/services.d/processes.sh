@@ -61,13 +61,14 @@ await_gone() {
     done
 }
 
-# Asks politely, then kills. SIGINT ends sessions and shuts down in PostgreSQL, Redis and Java alike.
+# Asks politely, then kills. To PostgreSQL, SIGTERM means to wait for the clients and SIGINT not to.
 stop_server() {
-    local pid
+    local pid signal=TERM
     running "$1" || return 0
+    [[ $1 != postgres ]] || signal=INT
     signal_server CONT "$1"
     pid=$(main_process "$1")
-    if [[ $pid ]]; then kill -s INT "$pid" 2>/dev/null || true; fi
+    if [[ $pid ]]; then kill -s "$signal" "$pid" 2>/dev/null || true; fi
     if await_gone "$1" 20; then return; fi
     signal_server KILL "$1"
     await_gone "$1" 10 || fail "$1 survived SIGKILL"
