@@ -39,8 +39,8 @@ open_state() {
                 state_unset "${server}_home"
                 stop_server "$server"
             done
+            find "$services" -mindepth 1 -maxdepth 1 ! -name lock -exec rm -rf {} +
         fi
-        find "$services" -mindepth 1 -maxdepth 1 ! -name lock -exec rm -rf {} +
         state_set identity "$identity"
     fi
 }
