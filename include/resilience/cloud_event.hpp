@@ -29,7 +29,8 @@ std::vector<Header> cloud_event_headers(const Event& event, std::string_view sou
 
     `specversion`, `id`, `source`, `type`, `subject`, `time`, `datacontenttype`, `topic`,
     `partitionkey`; `traceparent` and `tracestate` when the event has them; its other
-    headers as the object `headers`; and last `data`: `event_data`, embedded as JSON.
+    headers, less those that @ref cloud_event_headers leaves out, as the object `headers`;
+    and last `data`: `event_data`, embedded as JSON.
 
     REQUIRES: `event_data` is JSON, all other fields are valid UTF-8.
 */

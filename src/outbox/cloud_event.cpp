@@ -24,6 +24,20 @@ bool same_name(std::string_view a, std::string_view b) {
     });
 }
 
+bool is_reserved(std::string_view header) {
+    constexpr std::string_view reserved[] = {
+        "ce_specversion",
+        "ce_id",
+        "ce_source",
+        "ce_type",
+        "ce_subject",
+        "ce_time",
+        "content-type"};
+    return std::ranges::any_of(reserved, [header](std::string_view name) {
+        return same_name(name, header);
+    });
+}
+
 bool is_trace_context(std::string_view name) {
     return name == "traceparent" || name == "tracestate";
 }
@@ -51,19 +65,8 @@ std::vector<Header> cloud_event_headers(const Event& event, std::string_view sou
     }
     headers.emplace_back("content-type", content_type);
 
-    constexpr std::string_view reserved[] = {
-        "ce_specversion",
-        "ce_id",
-        "ce_source",
-        "ce_type",
-        "ce_subject",
-        "ce_time",
-        "content-type"};
     for (const auto& header : event.headers) {
-        const auto is_header = [&header](std::string_view name) {
-            return same_name(name, header.first);
-        };
-        if (std::ranges::none_of(reserved, is_header)) headers.push_back(header);
+        if (!is_reserved(header.first)) headers.push_back(header);
     }
     return headers;
 }
@@ -83,6 +86,7 @@ std::string cloud_event_json(const Event& event, std::string_view source) {
     attributes["partitionkey"] = json::string_view{key.data(), key.size()};
     json::object others;
     for (const auto& [name, value] : event.headers) {
+        if (is_reserved(name)) continue;
         (is_trace_context(name) ? attributes : others)[name] = value;
     }
     if (!others.empty()) attributes["headers"] = std::move(others);
