@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: MIT
+#ifndef RESILIENCE_MODULES_BACKING_KAFKA_HPP
+#define RESILIENCE_MODULES_BACKING_KAFKA_HPP
+
+#include <chrono>
+#include <string>
+
+namespace resilience::host {
+class Config;
+}
+
+namespace resilience::modules::backing {
+
+/// Where Kafka is (M14). Used as soon as `KAFKA_BROKERS` is set or `--kafka` is given.
+struct KafkaSettings {
+    bool use_kafka = false;
+    std::string brokers = "localhost:9092";
+    std::string topic = "user-events";
+    /// Longest time from handing an event over to its acknowledgement.
+    std::chrono::milliseconds delivery_timeout{30'000};
+};
+
+/// Declares `KAFKA_TOPIC` alone, for programs that name a topic and never connect.
+void declare_topic(host::Config& config, KafkaSettings& settings);
+
+/// Declares `KAFKA_*` and `--kafka`. Call @ref resolve after the settings are read.
+void declare(host::Config& config, KafkaSettings& settings);
+
+/// Decides whether Kafka is used from what was set.
+void resolve(const host::Config& config, KafkaSettings& settings);
+
+}  // namespace resilience::modules::backing
+
+#endif

@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: MIT
+#include <host/config.hpp>
+#include <modules/backing/database.hpp>
+#include <modules/backing/kafka.hpp>
+#include <modules/backing/redis.hpp>
+
+#include <resilience/redis/connection_options.hpp>
+
+namespace resilience::modules::backing {
+namespace {
+
+using std::chrono::milliseconds;
+
+constexpr milliseconds least_timeout{10};
+constexpr milliseconds most_timeout{300'000};
+
+}  // namespace
+
+void declare(host::Config& config, DatabaseSettings& settings) {
+    config.flag(
+        "--postgres", settings.use_postgres, "Use PostgreSQL with the defaults of DB_*"
+    );
+    config.string("DB_HOST", settings.host, "PostgreSQL server; when set, it is used");
+    config.integer("DB_PORT", settings.port, 1, 65535, "PostgreSQL port");
+    config.string("DB_USER", settings.user, "PostgreSQL user");
+    config.secret("DB_PASSWORD", settings.password, "PostgreSQL password");
+    config.string("DB_NAME", settings.name, "PostgreSQL database");
+    config.choice(
+        "DB_SSLMODE",
+        settings.sslmode,
+        {"disable", "allow", "prefer", "require", "verify-ca", "verify-full"},
+        "PostgreSQL encryption"
+    );
+    config.integer(
+        "DB_POOL_SIZE", settings.pool_size, 1, 1000, "PostgreSQL connections at most"
+    );
+    config.duration(
+        "DB_TIMEOUT",
+        settings.timeout,
+        std::chrono::seconds{1},
+        least_timeout,
+        most_timeout,
+        "Longest wait for one statement"
+    );
+    config.string(
+        "DATA_DIR",
+        settings.data_dir,
+        "Folder of the embedded database and the event file, used without servers"
+    );
+}
+
+void resolve(const host::Config& config, DatabaseSettings& settings) {
+    settings.use_postgres = settings.use_postgres || config.is_set("DB_HOST");
+}
+
+void declare(host::Config& config, RedisSettings& settings) {
+    config.flag("--redis", settings.use_redis, "Use Redis with the defaults of REDIS_*");
+    config.string(
+        "REDIS_ADDR",
+        settings.address,
+        "Redis server, host:port or unix:/path; when set, it is used"
+    );
+    config.secret("REDIS_PASSWORD", settings.password, "Redis password");
+    config.integer("REDIS_DB", settings.database, 0, 1'000'000, "Redis database number");
+    config.duration(
+        "REDIS_TIMEOUT",
+        settings.timeout,
+        std::chrono::seconds{1},
+        least_timeout,
+        most_timeout,
+        "Longest wait for one answer of Redis"
+    );
+}
+
+void resolve(const host::Config& config, RedisSettings& settings) {
+    settings.use_redis = settings.use_redis || config.is_set("REDIS_ADDR");
+}
+
+redis::ConnectionOptions connection_options(const RedisSettings& settings) {
+    redis::ConnectionOptions options;
+    options.password = settings.password;
+    options.database = static_cast<std::uint32_t>(settings.database);
+    options.request_timeout = settings.timeout;
+    options.connect_timeout = settings.timeout;
+    options.silence_limit = settings.timeout;
+    return redis::with_address(settings.address, std::move(options));
+}
+
+void declare_topic(host::Config& config, KafkaSettings& settings) {
+    config.string("KAFKA_TOPIC", settings.topic, "Topic of events that name none");
+}
+
+void declare(host::Config& config, KafkaSettings& settings) {
+    config.flag("--kafka", settings.use_kafka, "Use Kafka with the defaults of KAFKA_*");
+    config.string(
+        "KAFKA_BROKERS",
+        settings.brokers,
+        "Kafka brokers, host:port,...; when set, they are used"
+    );
+    config.duration(
+        "KAFKA_DELIVERY_TIMEOUT",
+        settings.delivery_timeout,
+        std::chrono::seconds{1},
+        std::chrono::seconds{1},
+        most_timeout,
+        "Longest wait for the acknowledgement of an event"
+    );
+    declare_topic(config, settings);
+}
+
+void resolve(const host::Config& config, KafkaSettings& settings) {
+    settings.use_kafka = settings.use_kafka || config.is_set("KAFKA_BROKERS");
+}
+
+}  // namespace resilience::modules::backing

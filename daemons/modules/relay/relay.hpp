@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: MIT
+#ifndef RESILIENCE_MODULES_RELAY_RELAY_HPP
+#define RESILIENCE_MODULES_RELAY_RELAY_HPP
+
+#include <modules/backing/database.hpp>
+#include <modules/backing/kafka.hpp>
+
+#include <resilience/relay.hpp>
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <string>
+
+namespace resilience::host {
+class App;
+class Config;
+}  // namespace resilience::host
+
+namespace resilience::modules::relay {
+
+/// Settings of the relay program (M15).
+struct RelaySettings {
+    std::string mode = "claim";
+    std::chrono::milliseconds poll_interval{5000};
+    std::int64_t batch_size = 100;
+    std::chrono::milliseconds stale_after{60'000};
+    /// Accepted and not used: the value is written with each event (X6).
+    std::int64_t max_retries = 3;
+};
+
+/// Declares `RELAY_*`.
+void declare(host::Config& config, RelaySettings& settings);
+
+/** The loop from the outbox to Kafka or a file, as part of a program.
+
+    Adds the loop as background work, the metrics `relay_*` and `outbox_*`, and the health
+    parts `database` and `sink`.
+
+    @par Object lifetimes
+    The database must outlive it; it must outlive `App::run`.
+*/
+class RelayLoop {
+public:
+    RelayLoop(
+        host::App& app,
+        backing::Database& database,
+        const RelaySettings& settings,
+        const backing::DatabaseSettings& database_settings,
+        const backing::KafkaSettings& kafka
+    );
+    ~RelayLoop();
+
+private:
+    struct Impl;
+    std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace resilience::modules::relay
+
+#endif
