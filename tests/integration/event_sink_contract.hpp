@@ -90,7 +90,8 @@ inline ClaimedEvent sink_event(
         .event =
             {.id = Uuid::v7(
                        now,
-                       {static_cast<std::uint64_t>(seq), std::hash<std::string>{}(topic)}
+                       {std::hash<std::string>{}(topic),
+                        static_cast<std::uint64_t>(seq) << 8}
              )
                        .to_string(),
              .aggregate_type = "user",
