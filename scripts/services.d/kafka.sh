@@ -68,6 +68,7 @@ kafka_prepare() {
     [[ $java ]] || fail "Java 17 or newer is missing: run scripts/bootstrap"
     mkdir -p "$services/kafka"
     kafka_fetch
+    # After a kill, the broker may register again only when its old session is over: hence a short one.
     cat >"$services/kafka/server.properties" <<CONF
 process.roles=broker,controller
 node.id=1
@@ -80,6 +81,8 @@ log.dirs=data
 num.partitions=4
 auto.create.topics.enable=true
 group.initial.rebalance.delay.ms=0
+broker.heartbeat.interval.ms=1000
+broker.session.timeout.ms=5000
 offsets.topic.replication.factor=1
 offsets.topic.num.partitions=4
 transaction.state.log.replication.factor=1

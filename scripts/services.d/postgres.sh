@@ -68,8 +68,8 @@ postgres_prepare() {
             fail "initdb failed"
         }
     fi
-    # No process of this server is alive here; a lock file would only name a recycled process id.
-    rm -f "$home/data/postmaster.pid"
+    # No process of this server is alive here; its lock files would only name a recycled process id.
+    rm -f "$home/data/postmaster.pid" "$(state_get run_directory)/postgresql"/.s.PGSQL.*
 }
 
 postgres_command() {
