@@ -7,7 +7,7 @@ SHELL := bash
 MAKEFLAGS += --no-print-directory
 
 JOBS ?= $(shell nproc)
-BASE_URL ?= http://localhost:8080
+BASE_URL ?= http://localhost:$(or $(PORT),8080)
 PREFIX ?= /usr/local
 COMPOSE := docker compose -f deploy/compose.yaml
 export BASE_URL JOBS
