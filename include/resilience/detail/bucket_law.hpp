@@ -1,0 +1,194 @@
+// SPDX-License-Identifier: MIT
+#ifndef RESILIENCE_DETAIL_BUCKET_LAW_HPP
+#define RESILIENCE_DETAIL_BUCKET_LAW_HPP
+
+#include <algorithm>
+#include <chrono>
+#include <cstdint>
+#include <numeric>
+#include <stdexcept>
+
+namespace resilience::detail {
+
+/// What the word that holds a bucket can represent.
+struct BucketRange {
+    std::int64_t units;             // how far the clock may run from its origin
+    std::chrono::nanoseconds span;  // the least time that this must last
+};
+
+/// Where the clock stands: whole units since an origin, and the time since that unit's
+/// tick.
+struct Moment {
+    std::int64_t units;
+    std::int64_t phase;
+};
+
+constexpr std::int64_t ceil_div(std::int64_t a, std::int64_t b) noexcept {
+    return a > 0 ? (a - 1) / b + 1 : a / b;
+}
+
+/// Time is kept within 146 years of the clock's epoch, so that differences cannot
+/// overflow. Beyond it stands still, and a bucket only refills less.
+inline constexpr std::int64_t kTimeLimit = std::int64_t{1} << 62;
+
+template <class TimePoint>
+constexpr std::int64_t nanoseconds_of(TimePoint t) noexcept {
+    using std::chrono::duration_cast;
+    const std::int64_t ns =
+        duration_cast<std::chrono::nanoseconds>(t.time_since_epoch()).count();
+    return std::clamp(ns, -kTimeLimit, kTimeLimit - 1);
+}
+
+/** Decides for a token bucket, in integers alone; every limiter that keeps buckets shares
+   it.
+
+    With `tokens / period` reduced to `rate / whole` by their greatest common divisor, one
+    tick earns `rate` units and one token costs `whole / tick` units. The tick is a
+   divisor of `whole`, so nothing is ever rounded: a coarser one only delays what arrives,
+   by less than itself.
+
+    The state of a bucket is one number, its `zero`: the instant, in units, at which it
+   was empty. The level is `now - zero`, at most `capacity`; below zero it is debt.
+*/
+struct BucketLaw {
+    /// Capacity and debt together stay below this many units.
+    static constexpr std::int64_t kMostUnits = (std::int64_t{1} << 60) - 1;
+    static constexpr std::int64_t kCoarsestTick = 10'000'000;
+    /// Stands for every wait of 146 years or more.
+    static constexpr std::int64_t kLongestWait = std::int64_t{1} << 62;
+
+    std::int64_t capacity;   // units of a full bucket
+    std::int64_t token;      // units that one token costs
+    std::int64_t span;       // nanoseconds that the clock may run from its origin
+    std::uint32_t rate;      // units that one tick earns
+    std::uint32_t tick;      // nanoseconds
+    std::uint32_t burst;     // tokens of a full bucket
+    std::uint32_t max_debt;  // tokens
+
+    static constexpr BucketLaw make(
+        std::uint32_t tokens,
+        std::chrono::nanoseconds period,
+        std::uint32_t burst,
+        std::uint32_t max_debt,
+        BucketRange range
+    );
+
+    /// The tick that contains `ns`, counted from the clock's epoch.
+    constexpr std::int64_t tick_of(std::int64_t ns) const noexcept {
+        if (tick == 1) return ns;
+        const std::int64_t quotient = ns / tick;
+        return ns % tick < 0 ? quotient - 1 : quotient;
+    }
+
+    /// Where the clock stands `since` nanoseconds after its origin; `|since| <= span`.
+    constexpr Moment moment(std::int64_t since) const noexcept {
+        if (tick == 1) return {since * rate, 0};
+        const std::int64_t ticks = tick_of(since);
+        return {ticks * rate, since - ticks * tick};
+    }
+
+    /// The zero as it counts now: a bucket that has been full for long is just full.
+    /// Being a maximum, it makes states merge monotonically: an older clock sees less,
+    /// never more.
+    constexpr std::int64_t edge(std::int64_t zero, std::int64_t now) const noexcept {
+        return std::max(zero, now - capacity);
+    }
+
+    constexpr bool full(std::int64_t zero, std::int64_t now) const noexcept {
+        return zero <= now - capacity;
+    }
+
+    /// The zero after `n` tokens were taken, `n <= burst`. They are there if it is not
+    /// after `now`; else the difference is what is missing.
+    constexpr std::int64_t taken(std::int64_t zero, std::int64_t now, std::uint32_t n)
+        const noexcept {
+        return edge(zero, now) + n * token;
+    }
+
+    /// The zero after `n` tokens were taken whether they are there or not, at most
+    /// `ceiling`.
+    constexpr std::int64_t charged(
+        std::int64_t zero, std::int64_t now, std::uint32_t n, std::int64_t ceiling
+    ) const noexcept {
+        const std::int64_t from = edge(zero, now);
+        return n > (ceiling - from) / token ? ceiling : from + n * token;
+    }
+
+    /// Whole tokens there are.
+    constexpr std::uint32_t available(std::int64_t zero, std::int64_t now)
+        const noexcept {
+        const std::int64_t level = now - edge(zero, now);
+        return level < token ? 0 : static_cast<std::uint32_t>(level / token);
+    }
+
+    /// The least time in which `units` arrive, `phase` nanoseconds after a tick began.
+    constexpr std::chrono::nanoseconds wait(std::int64_t units, std::int64_t phase)
+        const noexcept {
+        const std::int64_t ticks = rate == 1 ? units : ceil_div(units, rate);
+        if (ticks <= 0) return std::chrono::nanoseconds{0};
+        if (tick == 1)
+            return std::chrono::nanoseconds{std::min(ticks, kLongestWait) - phase};
+        return std::chrono::nanoseconds{
+            ticks > kLongestWait / tick ? kLongestWait : ticks * tick - phase};
+    }
+
+    /// What is left of `drained`, the units that were missing to a full bucket at `then`,
+    /// after what has arrived since. Only this much can be given back: had the tokens
+    /// never been taken, the rest would have found the bucket full.
+    constexpr std::int64_t unfilled(
+        std::int64_t drained, std::int64_t then, std::int64_t now
+    ) const noexcept {
+        const std::int64_t ticks = tick_of(now) - tick_of(then);
+        if (ticks <= 0) return drained;
+        return ticks > drained / rate ? 0 : drained - ticks * rate;
+    }
+};
+
+constexpr BucketLaw BucketLaw::make(
+    std::uint32_t tokens,
+    std::chrono::nanoseconds period,
+    std::uint32_t burst,
+    std::uint32_t max_debt,
+    BucketRange range
+) {
+    if (tokens == 0) {
+        throw std::invalid_argument{"TokenBucketOptions::tokens must be at least 1"};
+    }
+    if (period.count() <= 0) {
+        throw std::invalid_argument{"TokenBucketOptions::period must be positive"};
+    }
+    if (burst == 0) {
+        throw std::invalid_argument{"TokenBucketOptions::burst must be at least 1"};
+    }
+    const std::int64_t divisor = std::gcd<std::int64_t>(tokens, period.count());
+    const std::int64_t rate = tokens / divisor;
+    const std::int64_t whole = period.count() / divisor;
+
+    const std::int64_t most = kMostUnits / (std::int64_t{burst} + max_debt);
+    const std::int64_t fits = ceil_div(whole, most);
+    const std::int64_t lasts = ceil_div(range.span.count(), range.units / rate);
+    std::int64_t tick = std::max(fits, lasts);
+    while (tick <= kCoarsestTick && whole % tick != 0) ++tick;
+    if (tick > kCoarsestTick) {
+        throw std::invalid_argument{
+            fits > lasts
+                ? "TokenBucketOptions::burst (with max_debt) is too large for a token "
+                  "that takes this long: choose less, or a rounder period"
+                : "TokenBucketOptions::tokens in this period is too odd or too high a "
+                  "rate: choose a rounder one"};
+    }
+    const std::int64_t ticks = range.units / rate;
+    const std::int64_t longest = range.units / tick;
+    return {
+        .capacity = burst * (whole / tick),
+        .token = whole / tick,
+        .span = std::min(ticks, longest) * tick,
+        .rate = static_cast<std::uint32_t>(rate),
+        .tick = static_cast<std::uint32_t>(tick),
+        .burst = burst,
+        .max_debt = max_debt};
+}
+
+}  // namespace resilience::detail
+
+#endif

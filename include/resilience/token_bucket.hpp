@@ -1,0 +1,357 @@
+// SPDX-License-Identifier: MIT
+#ifndef RESILIENCE_TOKEN_BUCKET_HPP
+#define RESILIENCE_TOKEN_BUCKET_HPP
+
+#include <resilience/admission.hpp>
+#include <resilience/clock.hpp>
+
+#include <resilience/detail/bucket_law.hpp>
+#include <resilience/detail/bucket_word.hpp>
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+
+namespace resilience {
+
+/** How fast a bucket refills, and how much it holds.
+
+    The rate is the exact fraction `tokens / period`: no rounding to a whole number of
+    nanoseconds per token, and no drift.
+*/
+struct TokenBucketOptions {
+    /// Tokens that arrive, evenly, in each @ref period. At least 1; default 100.
+    std::uint32_t tokens = 100;
+
+    /// Time in which @ref tokens arrive. Positive; default 1 s.
+    std::chrono::nanoseconds period = std::chrono::seconds{1};
+
+    /// Most tokens that a rested bucket gives at once. At least 1; default 100.
+    std::uint32_t burst = 100;
+
+    /// Most tokens that @ref TokenBucket::reserve may hand out before they have arrived.
+    /// Default 0: reserve never makes anyone wait.
+    std::uint32_t max_debt = 0;
+
+    friend bool operator==(const TokenBucketOptions&, const TokenBucketOptions&) =
+        default;
+};
+
+/// What is in a bucket at one instant.
+struct BucketLevel {
+    /// Whole tokens that can be taken now.
+    std::uint32_t available = 0;
+
+    /// Time until there is one more, if nobody takes any; zero when full.
+    std::chrono::nanoseconds until_next{0};
+
+    /// Time until the bucket is full, if nobody takes any; zero when full.
+    std::chrono::nanoseconds until_full{0};
+};
+
+/// Tokens promised for an instant, or the refusal to promise them.
+struct Reservation {
+    /// Whether the tokens are the caller's.
+    bool granted = false;
+
+    /// When granted, time from the decision until the tokens may be used. Else the time
+    /// after which the same reservation would be granted, or @ref Admission::never.
+    std::chrono::nanoseconds wait{0};
+
+    /// When granted, the instant from which the tokens may be used.
+    TimePoint start{};
+
+    /// What a refund needs: the tokens, when they were taken, and what was then missing
+    /// to a full bucket, in the bucket's own unit.
+    std::uint32_t tokens = 0;
+    TimePoint taken_at{};
+    std::int64_t drained = 0;
+
+    [[nodiscard]] constexpr explicit operator bool() const noexcept { return granted; }
+};
+
+namespace detail {
+
+constexpr BucketLevel level_of(
+    const BucketLaw& law, std::int64_t zero, Moment now
+) noexcept {
+    const std::int64_t level = now.units - law.edge(zero, now.units);
+    if (level == law.capacity) return {.available = law.burst};
+    const std::uint32_t available = law.available(zero, now.units);
+    return {
+        .available = available,
+        .until_next =
+            law.wait((std::int64_t{available} + 1) * law.token - level, now.phase),
+        .until_full = law.wait(law.capacity - level, now.phase)};
+}
+
+}  // namespace detail
+
+/** Limits a rate while letting short bursts through.
+
+    A full bucket holds `burst` tokens; a call takes some; `tokens` of them arrive in each
+    `period`. Over any stretch of time `w`, no more than `burst + w * tokens / period` are
+    admitted. All that changes is one 64-bit word: no timer, no thread, no lock.
+   Arithmetic is in integers and exact.
+
+    Time is an argument, so a test steps through an hour without sleeping. An instant
+   older than one already seen is safe: the bucket only looks emptier.
+
+    A new bucket is full.
+
+    @par Thread safety
+    Distinct objects: safe. Shared objects: safe, lock-free. A refusal writes nothing.
+
+    @par Example
+    @code
+    TokenBucket bucket{{.tokens = 10, .period = std::chrono::seconds{1}, .burst = 20}};
+    if (Admission a = bucket.try_acquire(); !a) return busy(a.retry_after);
+    @endcode
+*/
+class alignas(64) TokenBucket {
+public:
+    /** Makes a full bucket.
+        @throws std::invalid_argument Names the field of `options` that is out of range.
+       Rates from one token a day to 1e9 a second go with any burst up to 2^31.
+    */
+    explicit TokenBucket(const TokenBucketOptions& options = {});
+
+    TokenBucket(const TokenBucket&) = delete;
+    TokenBucket& operator=(const TokenBucket&) = delete;
+
+    /** Takes `n` tokens, or none. Never waits, never throws.
+
+        @param n Tokens wanted. Zero is always admitted.
+        @param now The current time.
+        @return When refused, `retry_after` is the least time after which this call would
+            succeed if nobody else took tokens; it is @ref Admission::never if `n` is more
+            than the burst.
+    */
+    Admission try_acquire(std::uint32_t n = 1, TimePoint now = Clock::now()) noexcept;
+
+    /// Tells what @ref try_acquire would answer. Takes nothing.
+    Admission check(std::uint32_t n = 1, TimePoint now = Clock::now()) const noexcept;
+
+    /// Takes as many tokens as there are, at most `n`, and returns how many. Never waits.
+    std::uint32_t acquire_up_to(std::uint32_t n, TimePoint now = Clock::now()) noexcept;
+
+    /// Tells what is in the bucket. Takes nothing.
+    BucketLevel peek(TimePoint now = Clock::now()) const noexcept;
+
+    /** Takes `n` tokens now, or promises them for a moment not far away.
+
+        The caller waits, then acts; later callers queue behind it, in the order in which
+       they reserved.
+
+        @param max_wait The longest wait that is of use.
+        @return Refused if the wait would be longer, if the debt would exceed
+            `TokenBucketOptions::max_debt`, or if `n` is more than the burst or would take
+       more than 146 years to arrive. A refusal takes nothing.
+    */
+    Reservation reserve(
+        std::uint32_t n = 1,
+        TimePoint now = Clock::now(),
+        std::chrono::nanoseconds max_wait = Admission::never
+    ) noexcept;
+
+    /** Takes `n` tokens even if there are not as many: for costs known only afterwards.
+
+        @param n May exceed the burst, and the debt that it leaves may exceed
+            `TokenBucketOptions::max_debt`. Debt that would take a century to repay (hours
+       at the highest and oddest rates) does not grow further.
+        @return Time until the debt is repaid; zero without debt.
+    */
+    std::chrono::nanoseconds charge(
+        std::uint32_t n, TimePoint now = Clock::now()
+    ) noexcept;
+
+    /** Gives back the tokens of a granted reservation that was not used. Once only.
+
+        Tokens that would not be in the bucket even if they had never been taken, because
+       it was full meanwhile or will be before reservations that queue behind this one
+       start, are forfeited: a cancellation never lets more through than no reservation at
+       all.
+
+        @param now The current time; unlike elsewhere, an instant older than one that
+       another thread has used may return what arrived in between.
+        @return Whether all of them came back.
+    */
+    bool refund(const Reservation& reservation, TimePoint now = Clock::now()) noexcept;
+
+    /// The options that the bucket was made with.
+    TokenBucketOptions options() const noexcept;
+
+    /// The step in which the bucket reads the clock: 1 ns, unless odd rates or large
+    /// bursts need a coarser one. What arrives is delayed by less than this, and never
+    /// lost.
+    std::chrono::nanoseconds resolution() const noexcept {
+        return std::chrono::nanoseconds{law_.tick};
+    }
+
+private:
+    using View = detail::BucketWord::View;
+
+    Admission judge(const View& view, std::int64_t next) const noexcept;
+    void mark_promise(std::int64_t start) noexcept;
+
+    detail::BucketLaw law_;
+    std::uint32_t divisor_;  // tokens of the options are law_.rate times this
+    detail::BucketWord word_;
+
+    // The latest start, in nanoseconds, of a reservation that had to wait. Until then the
+    // bucket is spoken for, so a refund counts the refill up to then, not up to now.
+    std::atomic<std::int64_t> promised_{-detail::kTimeLimit};
+};
+
+inline TokenBucket::TokenBucket(const TokenBucketOptions& options)
+    : law_{detail::BucketLaw::make(
+          options.tokens,
+          options.period,
+          options.burst,
+          options.max_debt,
+          detail::BucketWord::kRange
+      )},
+      divisor_{options.tokens / law_.rate},
+      word_{law_} {}
+
+inline TokenBucketOptions TokenBucket::options() const noexcept {
+    return {
+        .tokens = law_.rate * divisor_,
+        .period = std::chrono::nanoseconds{law_.token * law_.tick * divisor_},
+        .burst = law_.burst,
+        .max_debt = law_.max_debt};
+}
+
+inline Admission TokenBucket::judge(const View& view, std::int64_t next) const noexcept {
+    return next <= view.now ? Admission::admit()
+                            : Admission::refuse(law_.wait(next - view.now, view.phase));
+}
+
+inline Admission TokenBucket::try_acquire(std::uint32_t n, TimePoint now) noexcept {
+    if (n == 0) return Admission::admit();
+    if (n > law_.burst) return Admission::refuse(Admission::never);
+    Admission answer;
+    word_.update(
+        law_,
+        detail::nanoseconds_of(now),
+        [&](const View& view, std::int64_t& next) {
+            next = law_.taken(view.zero, view.now, n);
+            answer = judge(view, next);
+            return answer.admitted;
+        }
+    );
+    return answer;
+}
+
+inline Admission TokenBucket::check(std::uint32_t n, TimePoint now) const noexcept {
+    if (n == 0) return Admission::admit();
+    if (n > law_.burst) return Admission::refuse(Admission::never);
+    const View view = word_.view(law_, detail::nanoseconds_of(now));
+    return judge(view, law_.taken(view.zero, view.now, n));
+}
+
+inline std::uint32_t TokenBucket::acquire_up_to(std::uint32_t n, TimePoint now) noexcept {
+    std::uint32_t got = 0;
+    word_.update(
+        law_,
+        detail::nanoseconds_of(now),
+        [&](const View& view, std::int64_t& next) {
+            got = std::min(n, law_.available(view.zero, view.now));
+            next = law_.taken(view.zero, view.now, got);
+            return got > 0;
+        }
+    );
+    return got;
+}
+
+inline BucketLevel TokenBucket::peek(TimePoint now) const noexcept {
+    const View view = word_.view(law_, detail::nanoseconds_of(now));
+    return detail::level_of(law_, view.zero, {view.now, view.phase});
+}
+
+inline Reservation TokenBucket::reserve(
+    std::uint32_t n, TimePoint now, std::chrono::nanoseconds max_wait
+) noexcept {
+    using std::chrono::nanoseconds;
+    Reservation r{.granted = true, .start = now, .tokens = n, .taken_at = now};
+    if (n == 0) return r;
+    if (n > law_.burst) return {.wait = Admission::never};
+    word_.update(
+        law_,
+        detail::nanoseconds_of(now),
+        [&](const View& view, std::int64_t& next) {
+            next = law_.taken(view.zero, view.now, n);
+            const nanoseconds wait = law_.wait(next - view.now, view.phase);
+            const std::int64_t excess = next - view.now - law_.max_debt * law_.token;
+            const nanoseconds too_long = wait - std::max(max_wait, nanoseconds{0});
+            if (wait.count() >= detail::BucketLaw::kLongestWait) {
+                r = {.wait = Admission::never};
+                return false;
+            }
+            if (excess > 0 || too_long.count() > 0) {
+                r = {.wait = std::max(law_.wait(excess, view.phase), too_long)};
+                return false;
+            }
+            if (next > view.now) {
+                // The tokens go at a tick, perhaps a little after they are there; a
+                // bucket that
+                // is full by then gains nothing from the little.
+                const std::int64_t start = detail::ceil_div(next, law_.rate) * law_.rate;
+                next = std::max(next, start + n * law_.token - law_.capacity);
+                mark_promise(detail::nanoseconds_of(now) + wait.count());
+            }
+            r.wait = wait;
+            r.start = now + std::chrono::duration_cast<Clock::duration>(wait);
+            r.drained = next - (view.now - law_.capacity);
+            return true;
+        }
+    );
+    return r;
+}
+
+inline std::chrono::nanoseconds TokenBucket::charge(
+    std::uint32_t n, TimePoint now
+) noexcept {
+    std::chrono::nanoseconds repaid{0};
+    word_.update(
+        law_,
+        detail::nanoseconds_of(now),
+        [&](const View& view, std::int64_t& next) {
+            next = law_.charged(view.zero, view.now, n, detail::BucketWord::kCeiling);
+            repaid = law_.wait(next - view.now, view.phase);
+            return n > 0;
+        }
+    );
+    return repaid;
+}
+
+inline bool TokenBucket::refund(const Reservation& reservation, TimePoint now) noexcept {
+    if (!reservation.granted) return false;
+    const std::int64_t all = reservation.tokens * law_.token;
+    const std::int64_t taken_at = detail::nanoseconds_of(reservation.taken_at);
+    const std::int64_t at = detail::nanoseconds_of(now);
+    std::int64_t back = 0;
+    word_.update(law_, at, [&](const View& view, std::int64_t& next) {
+        // Whoever reads a promise in the word also reads its start, which is written
+        // first.
+        const std::int64_t promised = promised_.load(std::memory_order_relaxed);
+        const std::int64_t until = std::max(at, promised);
+        back = std::min(all, law_.unfilled(reservation.drained, taken_at, until));
+        next = std::max(view.zero - back, detail::BucketWord::kLongFull);
+        return back > 0;
+    });
+    return back == all;
+}
+
+inline void TokenBucket::mark_promise(std::int64_t start) noexcept {
+    start = std::min(start, detail::kTimeLimit - 1);
+    std::int64_t seen = promised_.load(std::memory_order_relaxed);
+    while (seen < start &&
+           !promised_.compare_exchange_weak(seen, start, std::memory_order_relaxed)) {
+    }
+}
+
+}  // namespace resilience
+
+#endif
