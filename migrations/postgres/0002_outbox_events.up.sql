@@ -30,3 +30,4 @@ CREATE INDEX outbox_events_held ON outbox_events (partition_key, seq) WHERE stat
 CREATE INDEX outbox_events_waiting ON outbox_events (partition_key, seq)
     WHERE status = 'NEW' AND retry_count > 0;
 CREATE INDEX outbox_events_window ON outbox_events (lane, xid);
+CREATE UNIQUE INDEX outbox_events_seq ON outbox_events (seq);

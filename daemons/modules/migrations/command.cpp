@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: MIT
+#include <modules/backing/run.hpp>
+#include <modules/migrations/command.hpp>
+#include <modules/migrations/schema.hpp>
+
+#include <resilience/sqlite/database.hpp>
+
+#include <algorithm>
+#include <cstdio>
+
+namespace resilience::modules::migrations {
+namespace {
+
+std::string label(const Migration& migration) {
+    return std::to_string(migration.version) + " " + std::string(migration.name);
+}
+
+net::awaitable<Result<void>> show(Schema& schema) {
+    const auto applied = co_await schema.applied();
+    if (!applied) co_return applied.error();
+    for (const auto& migration : schema.known()) {
+        const auto row =
+            std::ranges::find(*applied, migration.version, &Applied::version);
+        const bool missing = row == applied->end();
+        const char* state = missing ? "pending"
+                            : row->checksum != migration.checksum
+                                ? "CHANGED AFTER IT WAS APPLIED"
+                                : "applied";
+        std::printf(
+            "%-32s %s %s\n",
+            label(migration).c_str(),
+            state,
+            missing ? "" : row->applied_at.c_str()
+        );
+    }
+    for (const auto& row : *applied) {
+        if (std::ranges::find(schema.known(), row.version, &Migration::version) ==
+            schema.known().end()) {
+            std::printf(
+                "%d %s applied by a newer program\n", row.version, row.name.c_str()
+            );
+        }
+    }
+    co_return Result<void>{};
+}
+
+net::awaitable<Result<void>> perform(std::string command, backing::Database& database) {
+    if (auto* embedded = database.sqlite()) {
+        if (auto opened = co_await embedded->async_open(); !opened)
+            co_return opened.error();
+    }
+    auto schema = database.postgres() ? schema_of(*database.postgres())
+                                      : schema_of(*database.sqlite());
+    if (command == "status") co_return co_await show(*schema);
+    const bool up = command == "up";
+    const auto progress = [up](const Migration& migration) {
+        std::printf("%s %s\n", up ? "applied" : "took back", label(migration).c_str());
+    };
+    const auto done =
+        up ? co_await schema->up(progress) : co_await schema->down(progress);
+    if (!done) co_return done.error();
+    if (*done == 0) std::printf("%s\n", up ? "nothing to apply" : "nothing to take back");
+    co_return Result<void>{};
+}
+
+}  // namespace
+
+int run_command(const std::string& command, const backing::DatabaseSettings& settings) {
+    return backing::run_to_end(
+        "migrate",
+        settings,
+        [&command](backing::Database& database) { return perform(command, database); }
+    );
+}
+
+}  // namespace resilience::modules::migrations

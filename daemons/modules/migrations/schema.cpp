@@ -1,0 +1,179 @@
+// SPDX-License-Identifier: MIT
+#include <modules/backing/execute.hpp>
+#include <modules/migrations/schema.hpp>
+
+#include <resilience/postgres/pool.hpp>
+#include <resilience/sqlite/database.hpp>
+
+#include <utility>
+
+namespace resilience::modules::migrations {
+namespace {
+
+// The transaction-scoped lock of PostgreSQL that runners wait for; any number would do.
+constexpr const char* take_lock = "SELECT pg_advisory_xact_lock(7310575178934677345)";
+
+constexpr const char* read_applied =
+    "SELECT version, name, checksum, applied_at FROM schema_migrations ORDER BY version";
+
+constexpr const char* create_table_postgres =
+    "CREATE TABLE IF NOT EXISTS schema_migrations ("
+    "version integer PRIMARY KEY, name text NOT NULL, checksum text NOT NULL, "
+    "applied_at timestamptz NOT NULL DEFAULT now())";
+
+constexpr const char* create_table_sqlite =
+    "CREATE TABLE IF NOT EXISTS schema_migrations ("
+    "version INTEGER PRIMARY KEY, name TEXT NOT NULL, checksum TEXT NOT NULL, "
+    "applied_at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))) STRICT";
+
+template <class Rows>
+Result<std::vector<Applied>> read_rows(const Result<Rows>& rows) {
+    if (!rows) return rows.error();
+    std::vector<Applied> applied;
+    for (const auto& row : *rows) {
+        const auto version = row.int64(0);
+        if (!version) return version.error();
+        applied.push_back({
+            .version = static_cast<int>(*version),
+            .name = std::string(row.text(1)),
+            .checksum = std::string(row.text(2)),
+            .applied_at = std::string(row.text(3)),
+        });
+    }
+    return applied;
+}
+
+// One step inside a transaction that holds the lock. Both adapters speak the same words.
+template <class Transaction>
+net::awaitable<Result<const Migration*>> perform(
+    Transaction& transaction, std::span<const Migration> known, bool up
+) {
+    const auto applied = read_rows(co_await transaction.async_execute(read_applied));
+    if (!applied) co_return applied.error();
+    const auto next = up ? next_up(known, *applied) : next_down(known, *applied);
+    if (!next || *next == nullptr) co_return next;
+    const Migration& migration = **next;
+    for (auto& statement : statements(up ? migration.up : migration.down)) {
+        auto done = co_await transaction.async_execute(std::move(statement));
+        if (!done) co_return done.error();
+    }
+    auto noted = up ? co_await backing::execute(
+                          transaction,
+                          "INSERT INTO schema_migrations (version, name, checksum) "
+                          "VALUES ($1, $2, $3)",
+                          migration.version,
+                          migration.name,
+                          migration.checksum
+                      )
+                    : co_await backing::execute(
+                          transaction,
+                          "DELETE FROM schema_migrations WHERE version = $1",
+                          migration.version
+                      );
+    if (!noted) co_return noted.error();
+    co_return next;
+}
+
+class PostgresSchema final : public Schema {
+public:
+    explicit PostgresSchema(postgres::Pool& pool) : pool_(pool) {}
+
+    std::span<const Migration> known() const noexcept override {
+        return postgres_migrations();
+    }
+
+    net::awaitable<Result<std::vector<Applied>>> applied() override {
+        auto connection = co_await pool_.async_acquire();
+        if (!connection) co_return connection.error();
+        const auto exists =
+            co_await (*connection)
+                ->async_execute("SELECT to_regclass('schema_migrations') IS NOT NULL");
+        if (!exists) co_return exists.error();
+        if ((*exists)[0].text(0) != "t") co_return std::vector<Applied>{};
+        co_return read_rows(co_await (*connection)->async_execute(read_applied));
+    }
+
+private:
+    net::awaitable<Result<const Migration*>> step(Direction direction) override {
+        co_return co_await postgres::with_transaction(
+            pool_,
+            [this, direction](postgres::Transaction& transaction
+            ) -> net::awaitable<Result<const Migration*>> {
+                auto locked = co_await transaction.async_execute(take_lock);
+                if (!locked) co_return locked.error();
+                auto created = co_await transaction.async_execute(create_table_postgres);
+                if (!created) co_return created.error();
+                co_return co_await perform(
+                    transaction, known(), direction == Direction::up
+                );
+            }
+        );
+    }
+
+    postgres::Pool& pool_;
+};
+
+class SqliteSchema final : public Schema {
+public:
+    explicit SqliteSchema(sqlite::Database& database) : database_(database) {}
+
+    std::span<const Migration> known() const noexcept override {
+        return sqlite_migrations();
+    }
+
+    net::awaitable<Result<std::vector<Applied>>> applied() override {
+        const auto exists = co_await database_.async_execute(
+            "SELECT count(*) FROM sqlite_master WHERE name = 'schema_migrations'"
+        );
+        if (!exists) co_return exists.error();
+        if ((*exists)[0].int64(0).value() == 0) co_return std::vector<Applied>{};
+        co_return read_rows(co_await database_.async_execute(read_applied));
+    }
+
+private:
+    // SQLite's transactions are its lock: they begin as writers.
+    net::awaitable<Result<const Migration*>> step(Direction direction) override {
+        co_return co_await sqlite::with_transaction(
+            database_,
+            [this, direction](sqlite::Transaction& transaction
+            ) -> net::awaitable<Result<const Migration*>> {
+                auto created = co_await transaction.async_execute(create_table_sqlite);
+                if (!created) co_return created.error();
+                co_return co_await perform(
+                    transaction, known(), direction == Direction::up
+                );
+            }
+        );
+    }
+
+    sqlite::Database& database_;
+};
+
+}  // namespace
+
+net::awaitable<Result<int>> Schema::up(Progress progress) {
+    for (int count = 0;; ++count) {
+        const auto done = co_await step(Direction::up);
+        if (!done) co_return done.error();
+        if (*done == nullptr) co_return count;
+        if (progress) progress(**done);
+    }
+}
+
+net::awaitable<Result<int>> Schema::down(Progress progress) {
+    const auto done = co_await step(Direction::down);
+    if (!done) co_return done.error();
+    if (*done == nullptr) co_return 0;
+    if (progress) progress(**done);
+    co_return 1;
+}
+
+std::unique_ptr<Schema> schema_of(postgres::Pool& pool) {
+    return std::make_unique<PostgresSchema>(pool);
+}
+
+std::unique_ptr<Schema> schema_of(sqlite::Database& database) {
+    return std::make_unique<SqliteSchema>(database);
+}
+
+}  // namespace resilience::modules::migrations

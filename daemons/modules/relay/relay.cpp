@@ -1,0 +1,216 @@
+// SPDX-License-Identifier: MIT
+#include <modules/relay/relay.hpp>
+
+#include <host/app.hpp>
+#include <host/config.hpp>
+#include <host/health.hpp>
+#include <host/metrics.hpp>
+#include <modules/relay/sink.hpp>
+
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/deferred.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/this_coro.hpp>
+
+#include <exception>
+#include <utility>
+
+namespace resilience::modules::relay {
+namespace {
+
+RelayOptions relay_options(const RelaySettings& settings) {
+    return {
+        .batch_size = static_cast<std::size_t>(settings.batch_size),
+        .poll_interval = settings.poll_interval,
+        .stale_after = settings.stale_after,
+    };
+}
+
+// Shows a snapshot as metrics; counters of Prometheus take differences.
+class RelayMetrics {
+public:
+    explicit RelayMetrics(host::Metrics& metrics)
+        : events_(metrics.counters(
+              "relay_events_total", "Events by what became of them", {"result"}
+          )),
+          pauses_(metrics.counter(
+              "relay_pauses_total", "Pauses because source or sink was down"
+          )),
+          paused_(metrics.gauge("relay_paused", "1 while source or sink is down")),
+          depth_(
+              metrics.gauge("outbox_events_pending", "Events that are not delivered yet")
+          ),
+          lag_(metrics.gauge("outbox_lag_seconds", "Age of the oldest pending event")) {}
+
+    void show(const RelaySnapshot& now) {
+        add("claimed", now.claimed, shown_.claimed);
+        add("sent", now.sent, shown_.sent);
+        add("retried", now.retried, shown_.retried);
+        add("failed", now.failed, shown_.failed);
+        add("released", now.released, shown_.released);
+        add("stale_reset", now.stale_reset, shown_.stale_reset);
+        pauses_.add(static_cast<double>(now.pauses - shown_.pauses));
+        paused_.set(now.paused ? 1 : 0);
+        depth_.set(static_cast<double>(now.depth.events));
+        lag_.set(std::chrono::duration<double>(now.depth.oldest).count());
+        shown_ = now;
+    }
+
+private:
+    void add(std::string_view result, std::uint64_t now, std::uint64_t before) {
+        if (now != before) events_.with({result}).add(static_cast<double>(now - before));
+    }
+
+    host::CounterFamily events_;
+    host::Counter pauses_;
+    host::Gauge paused_;
+    host::Gauge depth_;
+    host::Gauge lag_;
+    RelaySnapshot shown_;
+};
+
+}  // namespace
+
+void declare(host::Config& config, RelaySettings& settings) {
+    using std::chrono::milliseconds;
+    config.choice("RELAY_MODE", settings.mode, {"claim"}, "How events are moved");
+    config.duration(
+        "RELAY_POLL_INTERVAL",
+        settings.poll_interval,
+        std::chrono::seconds{1},
+        milliseconds{1},
+        std::chrono::hours{1},
+        "Longest wait between two looks at an idle outbox"
+    );
+    config.integer(
+        "RELAY_BATCH_SIZE", settings.batch_size, 1, 10'000, "Events claimed at once"
+    );
+    config.integer(
+        "RELAY_MAX_RETRIES",
+        settings.max_retries,
+        0,
+        1'000'000,
+        "Used by the programs that write events; each row holds its own number"
+    );
+    config.duration(
+        "RELAY_STALE_AFTER",
+        settings.stale_after,
+        std::chrono::seconds{1},
+        std::chrono::seconds{1},
+        std::chrono::hours{24},
+        "After this time an event claimed by a relay that is gone is claimed again"
+    );
+}
+
+struct RelayLoop::Impl {
+    Impl(
+        host::App& owner,
+        backing::Database& database,
+        const RelaySettings& settings,
+        const backing::DatabaseSettings& database_settings,
+        const backing::KafkaSettings& kafka
+    )
+        : app(owner),
+          source(database.outbox_source()),
+          sink(make_sink(owner, database_settings, kafka)),
+          metrics(owner.metrics()),
+          relay(
+              owner.executor(),
+              *source,
+              *sink,
+              relay_options(settings),
+              [this](const RelaySnapshot& now) { observe(now); }
+          ) {}
+
+    // Runs on the relay's executor alone.
+    void observe(const RelaySnapshot& now) {
+        metrics.show(now);
+        if (now.paused && now.reason != reason) {
+            app.log().warn("relay paused", {{"reason", now.reason}});
+        } else if (!now.paused && !reason.empty()) {
+            app.log().info("relay resumed");
+        }
+        if (now.failed > failed) {
+            app.log().error(
+                "events given up as FAILED", {{"count", now.failed - failed}}
+            );
+        }
+        if (now.stale_reset > stale) {
+            app.log().warn("stale events reset", {{"count", now.stale_reset - stale}});
+        }
+        reason = now.paused ? now.reason : std::string{};
+        failed = now.failed;
+        stale = now.stale_reset;
+    }
+
+    // The App ends background work by cancelling it. That would abandon the batch in
+    // hand, so the cancellation is taken here and the relay is asked to stop.
+    net::awaitable<void> run() {
+        net::steady_timer done(app.executor(), net::steady_timer::time_point::max());
+        std::exception_ptr error;
+        bool finished = false;
+        net::co_spawn(app.executor(), relay.run(), [&](std::exception_ptr e) {
+            error = e;
+            finished = true;
+            done.cancel();
+        });
+        (void)co_await done.async_wait(net::as_tuple(net::deferred));
+        co_await net::this_coro::reset_cancellation_state(net::disable_cancellation{});
+        relay.stop();
+        while (!finished) {
+            (void)co_await done.async_wait(net::as_tuple(net::deferred));
+        }
+        if (error) std::rethrow_exception(error);
+    }
+
+    net::awaitable<host::PartHealth> sink_health() const {
+        const auto now = relay.snapshot();
+        if (now.paused) co_return host::PartHealth{host::HealthState::down, now.reason};
+        co_return host::PartHealth{};
+    }
+
+    host::App& app;
+    std::unique_ptr<ClaimSource> source;
+    std::unique_ptr<EventSink> sink;
+    RelayMetrics metrics;
+    std::string reason;
+    std::uint64_t failed = 0;
+    std::uint64_t stale = 0;
+    Relay relay;
+};
+
+RelayLoop::RelayLoop(
+    host::App& app,
+    backing::Database& database,
+    const RelaySettings& settings,
+    const backing::DatabaseSettings& database_settings,
+    const backing::KafkaSettings& kafka
+)
+    : impl_(std::make_unique<Impl>(app, database, settings, database_settings, kafka)) {
+    app.on_start("database", [&app, &database]() -> net::awaitable<void> {
+        if (auto opened = co_await database.open(); !opened) {
+            throw std::runtime_error("the database: " + opened.error().message());
+        }
+        app.log().info("outbox", {{"database", database.description()}});
+    });
+    app.health().add(
+        "database",
+        host::Need::required,
+        [&database]() -> net::awaitable<host::PartHealth> {
+            if (auto answered = co_await database.ping(); !answered) {
+                co_return host::PartHealth{
+                    host::HealthState::down, answered.error().code.message()};
+            }
+            co_return host::PartHealth{};
+        }
+    );
+    app.health().add("delivery", host::Need::required, [impl = impl_.get()] {
+        return impl->sink_health();
+    });
+    app.background("relay", [impl = impl_.get()] { return impl->run(); });
+}
+
+RelayLoop::~RelayLoop() = default;
+
+}  // namespace resilience::modules::relay
