@@ -62,11 +62,8 @@ struct Reservation {
     /// When granted, the instant from which the tokens may be used.
     TimePoint start{};
 
-    /// What a refund needs: the tokens, when they were taken, and what was then missing
-    /// to a full bucket, in the bucket's own unit.
-    std::uint32_t tokens = 0;
-    TimePoint taken_at{};
-    std::int64_t drained = 0;
+    /// What a refund needs to know.
+    detail::Receipt receipt{};
 
     [[nodiscard]] constexpr explicit operator bool() const noexcept { return granted; }
 };
@@ -202,6 +199,9 @@ private:
     // The latest start, in nanoseconds, of a reservation that had to wait. Until then the
     // bucket is spoken for, so a refund counts the refill up to then, not up to now.
     std::atomic<std::int64_t> promised_{-detail::kTimeLimit};
+
+    // Tokens ever returned by refunds.
+    std::atomic<std::uint64_t> returned_{0};
 };
 
 inline TokenBucket::TokenBucket(const TokenBucketOptions& options)
@@ -274,39 +274,35 @@ inline Reservation TokenBucket::reserve(
     std::uint32_t n, TimePoint now, std::chrono::nanoseconds max_wait
 ) noexcept {
     using std::chrono::nanoseconds;
-    Reservation r{.granted = true, .start = now, .tokens = n, .taken_at = now};
-    if (n == 0) return r;
+    if (n == 0) return {.granted = true, .start = now};
     if (n > law_.burst) return {.wait = Admission::never};
-    word_.update(
-        law_,
-        detail::nanoseconds_of(now),
-        [&](const View& view, std::int64_t& next) {
-            next = law_.taken(view.zero, view.now, n);
-            const nanoseconds wait = law_.wait(next - view.now, view.phase);
-            const std::int64_t excess = next - view.now - law_.max_debt * law_.token;
-            const nanoseconds too_long = wait - std::max(max_wait, nanoseconds{0});
-            if (wait.count() >= detail::BucketLaw::kLongestWait) {
-                r = {.wait = Admission::never};
-                return false;
-            }
-            if (excess > 0 || too_long.count() > 0) {
-                r = {.wait = std::max(law_.wait(excess, view.phase), too_long)};
-                return false;
-            }
-            if (next > view.now) {
-                // The tokens go at a tick, perhaps a little after they are there; a
-                // bucket that
-                // is full by then gains nothing from the little.
-                const std::int64_t start = detail::ceil_div(next, law_.rate) * law_.rate;
-                next = std::max(next, start + n * law_.token - law_.capacity);
-                mark_promise(detail::nanoseconds_of(now) + wait.count());
-            }
-            r.wait = wait;
-            r.start = now + std::chrono::duration_cast<Clock::duration>(wait);
-            r.drained = next - (view.now - law_.capacity);
-            return true;
+    const std::int64_t at = detail::nanoseconds_of(now);
+    max_wait = std::clamp(max_wait, nanoseconds{0}, nanoseconds{law_.kLongestWait});
+    Reservation r;
+    word_.update(law_, at, [&](const View& view, std::int64_t& next) {
+        next = law_.taken(view.zero, view.now, n);
+        const nanoseconds wait = law_.wait(next - view.now, view.phase);
+        const std::int64_t excess = next - view.now - law_.max_debt * law_.token;
+        r = {.granted = excess <= 0 && wait <= max_wait, .wait = wait};
+        if (wait.count() >= law_.kLongestWait) {
+            r = {.wait = Admission::never};
+        } else if (!r.granted) {
+            r.wait = std::max(law_.wait(excess, view.phase), wait - max_wait);
+        } else if (next > view.now) {
+            // The tokens go at a tick, perhaps a little after they are there; a bucket
+            // that is full by then gains nothing from the little.
+            const std::int64_t start = detail::ceil_div(next, law_.rate) * law_.rate;
+            next = std::max(next, start + n * law_.token - law_.capacity);
+            mark_promise(at + wait.count());
         }
-    );
+        r.start = now + std::chrono::duration_cast<Clock::duration>(r.wait);
+        r.receipt = {
+            .tokens = n,
+            .returned = returned_.load(std::memory_order_relaxed),
+            .taken_at = at,
+            .drained = next - (view.now - law_.capacity)};
+        return r.granted;
+    });
     return r;
 }
 
@@ -328,16 +324,16 @@ inline std::chrono::nanoseconds TokenBucket::charge(
 
 inline bool TokenBucket::refund(const Reservation& reservation, TimePoint now) noexcept {
     if (!reservation.granted) return false;
-    const std::int64_t all = reservation.tokens * law_.token;
-    const std::int64_t taken_at = detail::nanoseconds_of(reservation.taken_at);
+    const detail::Receipt& receipt = reservation.receipt;
+    const std::int64_t all = receipt.tokens * law_.token;
     const std::int64_t at = detail::nanoseconds_of(now);
     std::int64_t back = 0;
     word_.update(law_, at, [&](const View& view, std::int64_t& next) {
-        // Whoever reads a promise in the word also reads its start, which is written
-        // first.
+        // What a promise or a refund has put into the word is preceded by its mark.
+        const std::uint64_t returned = returned_.load(std::memory_order_relaxed);
         const std::int64_t promised = promised_.load(std::memory_order_relaxed);
-        const std::int64_t until = std::max(at, promised);
-        back = std::min(all, law_.unfilled(reservation.drained, taken_at, until));
+        back = law_.returnable(receipt, returned, std::max(at, promised));
+        returned_.fetch_add(law_.tokens_of(back), std::memory_order_relaxed);
         next = std::max(view.zero - back, detail::BucketWord::kLongFull);
         return back > 0;
     });

@@ -23,6 +23,14 @@ struct Moment {
     std::int64_t phase;
 };
 
+/// What has to be known of a taking to undo it.
+struct Receipt {
+    std::uint32_t tokens = 0;
+    std::uint64_t returned = 0;  // tokens ever returned to the bucket before
+    std::int64_t taken_at = 0;   // nanoseconds
+    std::int64_t drained = 0;    // units that were missing to a full bucket, right after
+};
+
 constexpr std::int64_t ceil_div(std::int64_t a, std::int64_t b) noexcept {
     return a > 0 ? (a - 1) / b + 1 : a / b;
 }
@@ -132,15 +140,31 @@ struct BucketLaw {
             ticks > kLongestWait / tick ? kLongestWait : ticks * tick - phase};
     }
 
-    /// What is left of `drained`, the units that were missing to a full bucket at `then`,
-    /// after what has arrived since. Only this much can be given back: had the tokens
-    /// never been taken, the rest would have found the bucket full.
-    constexpr std::int64_t unfilled(
-        std::int64_t drained, std::int64_t then, std::int64_t now
+    /// The fewest whole tokens that make up `units`.
+    constexpr std::uint64_t tokens_of(std::int64_t units) const noexcept {
+        return static_cast<std::uint64_t>(ceil_div(units, token));
+    }
+
+    /** Units that come back when a taking is undone after time has passed.
+
+        Had the tokens never been taken, the bucket would have been full once its headroom
+       had filled, and the rest of the refill since would have been lost: it is not
+       returned. What others have returned meanwhile may have been part of the headroom.
+    */
+    constexpr std::int64_t returnable(
+        const Receipt& receipt, std::uint64_t returned, std::int64_t until
     ) const noexcept {
-        const std::int64_t ticks = tick_of(now) - tick_of(then);
-        if (ticks <= 0) return drained;
-        return ticks > drained / rate ? 0 : drained - ticks * rate;
+        const std::int64_t taken = receipt.tokens * token;
+        const std::int64_t room = receipt.drained - taken;
+        const std::uint64_t others = returned - receipt.returned;
+        const std::int64_t headroom =
+            others > static_cast<std::uint64_t>(room / token)
+                ? 0
+                : room - static_cast<std::int64_t>(others) * token;
+        const std::int64_t ticks =
+            std::max<std::int64_t>(0, tick_of(until) - tick_of(receipt.taken_at));
+        if (ticks > (headroom + taken) / rate) return 0;
+        return taken - std::max<std::int64_t>(0, ticks * rate - headroom);
     }
 };
 

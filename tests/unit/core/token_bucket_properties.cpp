@@ -190,7 +190,7 @@ TEST_CASE("P2: reservations, cancelled or not, start within the curve") {
             }
         }
         for (const Reservation& r : open) {
-            log.push_back({r.start.time_since_epoch().count(), r.tokens});
+            log.push_back({r.start.time_since_epoch().count(), r.receipt.tokens});
         }
         REQUIRE(within_curve(log, o, bucket));
     }
