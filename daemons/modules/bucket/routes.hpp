@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: MIT
+#ifndef RESILIENCE_MODULES_BUCKET_ROUTES_HPP
+#define RESILIENCE_MODULES_BUCKET_ROUTES_HPP
+
+#include <modules/bucket/bucket_store.hpp>
+
+namespace resilience::host {
+class App;
+class Metrics;
+class Router;
+}  // namespace resilience::host
+
+namespace resilience::modules::bucket {
+
+/** Adds the routes of buckets (M2 to M5) below `/v1/bucket` and `/api/bucket`.
+
+    When the store cannot decide, the answer is 503 and nobody is admitted.
+
+    Counts `bucket_requests_total` by operation and result, and
+    `bucket_tokens_consumed_total`.
+
+    @param limit What the store decides by; named in the answers.
+
+    @par Object lifetimes
+    The store must outlive the router's use.
+*/
+void add_routes(
+    host::Router& router, host::Metrics& metrics, BucketStore& store, BucketLimit limit
+);
+
+/// Makes buckets part of a program: the routes, and the health part `bucket` (M10),
+/// without which the program is not ready.
+void mount(host::App& app, BucketStore& store, BucketLimit limit);
+
+}  // namespace resilience::modules::bucket
+
+#endif

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: MIT
+#ifndef RESILIENCE_MODULES_USERS_RETRYING_USER_STORE_HPP
+#define RESILIENCE_MODULES_USERS_RETRYING_USER_STORE_HPP
+
+#include <modules/users/user_store.hpp>
+
+#include <resilience/retry_policy.hpp>
+
+#include <memory>
+
+namespace resilience::modules::users {
+
+/** Tries changes again that lost against a concurrent transaction.
+
+    Nothing else is tried again here: a client knows better whether it still wants a
+   change whose outcome is unknown, and a database that is down does not come back in
+    milliseconds.
+
+    @par Thread safety
+    Safe.
+*/
+class RetryingUserStore final : public UserStore {
+public:
+    /// @throws std::invalid_argument Names the option that is out of range.
+    explicit RetryingUserStore(
+        std::unique_ptr<UserStore> inner,
+        RetryOptions options =
+            {
+                .attempts = 3,
+                .base = std::chrono::milliseconds{5},
+                .cap = std::chrono::milliseconds{50},
+            }
+    );
+
+    net::awaitable<Result<User>> create(User user, std::string traceparent) override;
+    net::awaitable<Result<User>> get(Uuid id) override;
+    net::awaitable<Result<User>> update(
+        Uuid id, UserFields fields, std::string traceparent
+    ) override;
+
+private:
+    std::unique_ptr<UserStore> inner_;
+    RetryPolicy policy_;
+};
+
+}  // namespace resilience::modules::users
+
+#endif
