@@ -1,34 +1,37 @@
 // SPDX-License-Identifier: MIT
-// Moves events from the outbox to Kafka, or to a file when there is no Kafka.
+// Moves events from the outbox to Kafka, or to a file when there is no Kafka (M12, O7).
 #include <host/app.hpp>
-#include <host/config.hpp>
-#include <host/program.hpp>
 #include <modules/backing/database.hpp>
 #include <modules/backing/kafka.hpp>
 #include <modules/relay/relay.hpp>
 
+#include <exception>
+#include <iostream>
+
 using namespace resilience;
+using namespace resilience::modules;
 
 int main(int argc, char** argv) {
     host::Config config{"relay", "Moves events from the outbox to Kafka or a file."};
-    host::AppOptions options{.name = "relay", .serve = false};
-    host::Address admin{"0.0.0.0", 9103};
-    modules::backing::DatabaseSettings database_settings;
-    modules::backing::KafkaSettings kafka;
-    modules::relay::RelaySettings relay_settings;
-    host::declare_process(config, options);
-    config.address("METRICS_PORT", admin, "Health and metrics");
-    modules::backing::declare(config, database_settings);
-    modules::backing::declare(config, kafka);
-    modules::relay::declare(config, relay_settings);
+    host::AppOptions options{
+        .name = "relay", .admin = host::Address{"0.0.0.0", 9103}, .serve = false};
+    backing::DatabaseSettings database_settings;
+    backing::KafkaSettings kafka;
+    relay::RelaySettings settings;
+    declare(config, options);
+    declare(config, database_settings);
+    declare(config, kafka);
+    declare(config, settings);
     if (const auto code = config.read(argc, argv)) return *code;
-    modules::backing::resolve(config, database_settings);
-    modules::backing::resolve(config, kafka);
-    options.admin = admin;
-
-    host::App app{options};
-    modules::backing::Database database{app.executor(), database_settings};
-    modules::relay::RelayLoop loop{
-        app, database, relay_settings, database_settings, kafka};
-    return app.run();
+    resolve(config, database_settings);
+    resolve(config, kafka);
+    try {
+        host::App app{options};
+        backing::Database database{app.executor(), database_settings};
+        relay::RelayLoop loop{app, database, settings, database_settings, kafka};
+        return app.run();
+    } catch (const std::exception& error) {
+        std::cerr << "relay: " << error.what() << '\n';
+        return 1;
+    }
 }

@@ -14,12 +14,23 @@
 #include <boost/asio/this_coro.hpp>
 
 #include <exception>
+#include <stdexcept>
+#include <string>
 #include <utility>
 
 namespace resilience::modules::relay {
 namespace {
 
-RelayOptions relay_options(const RelaySettings& settings) {
+RelayOptions relay_options(
+    const RelaySettings& settings, const backing::KafkaSettings& kafka
+) {
+    // A delivery that is still under way must not count as abandoned.
+    if (kafka.use_kafka && settings.stale_after < kafka.delivery_timeout * 3 / 2) {
+        throw std::invalid_argument(
+            "RELAY_STALE_AFTER must be at least one and a half times "
+            "KAFKA_DELIVERY_TIMEOUT"
+        );
+    }
     return {
         .batch_size = static_cast<std::size_t>(settings.batch_size),
         .poll_interval = settings.poll_interval,
@@ -119,7 +130,7 @@ struct RelayLoop::Impl {
               owner.executor(),
               *source,
               *sink,
-              relay_options(settings),
+              relay_options(settings, kafka),
               [this](const RelaySnapshot& now) { observe(now); }
           ) {}
 
