@@ -1,0 +1,247 @@
+// SPDX-License-Identifier: MIT
+#include <e2e/harness/stack.hpp>
+
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <fstream>
+
+using namespace resilience::e2e;
+
+namespace {
+
+constexpr Stack::Kind kinds[] = {Stack::Kind::embedded, Stack::Kind::real};
+
+// Runs a program that must refuse to start; what it printed.
+std::string refusal(
+    const std::string& program, const Environment& environment, int code = 2
+) {
+    ScratchFolder folder;
+    Process process({program}, environment, folder.path() / "log");
+    CHECK(process.wait() == code);
+    return process.output();
+}
+
+void create_users(const Stack& stack, int count) {
+    for (int i = 0; i < count; ++i) {
+        const auto email = "u" + std::to_string(i) + "@example.com";
+        REQUIRE(
+            stack.http()
+                .post("/users", R"({"email":")" + email + R"(","name":"N"})")
+                .status == 201
+        );
+    }
+}
+
+}  // namespace
+
+TEST_CASE("M13, M14, M15: --help lists each setting with its default") {
+    const auto server = shell(std::string(UNIFIED_SERVER) + " --help");
+    for (const std::string name :
+         {"DB_HOST",
+          "DB_PORT",
+          "DB_USER",
+          "DB_PASSWORD",
+          "DB_NAME",
+          "REDIS_ADDR",
+          "REDIS_PASSWORD",
+          "REDIS_DB",
+          "KAFKA_TOPIC",
+          "PORT",
+          "BUCKET_CAPACITY",
+          "BUCKET_REFILL_RATE",
+          "BUCKET_ALGORITHM",
+          "DATA_DIR",
+          "ENABLE_TEST_ENDPOINTS",
+          "5432",
+          "outbox_db",
+          "8080"}) {
+        CHECK_MESSAGE(server.find(name) != std::string::npos, name);
+    }
+    const auto relay = shell(std::string(RELAY) + " --help");
+    for (const std::string name :
+         {"KAFKA_BROKERS",
+          "KAFKA_TOPIC",
+          "RELAY_POLL_INTERVAL",
+          "RELAY_BATCH_SIZE",
+          "RELAY_MAX_RETRIES",
+          "RELAY_MODE",
+          "METRICS_PORT",
+          "9103",
+          "5s",
+          "100"}) {
+        CHECK_MESSAGE(relay.find(name) != std::string::npos, name);
+    }
+}
+
+TEST_CASE("X12: a malformed value ends the start with one sentence that names the setting"
+) {
+    const std::pair<const char*, const char*> server[] = {
+        {"PORT", "eighty"},
+        {"DB_PORT", "0"},
+        {"REDIS_DB", "-1"},
+        {"BUCKET_CAPACITY", "many"},
+        {"BUCKET_ALGORITHM", "leaky"}};
+    for (const auto& [name, value] : server) {
+        const auto text = refusal(UNIFIED_SERVER, {{name, value}});
+        CHECK_MESSAGE(text.find(name) != std::string::npos, text);
+        CHECK(std::ranges::count(text, '\n') == 1);
+    }
+    const std::pair<const char*, const char*> relay[] = {
+        {"RELAY_POLL_INTERVAL", "soon"},
+        {"RELAY_BATCH_SIZE", "0"},
+        {"RELAY_MODE", "exactly"}};
+    for (const auto& [name, value] : relay) {
+        const auto text = refusal(RELAY, {{name, value}});
+        CHECK_MESSAGE(text.find(name) != std::string::npos, text);
+    }
+}
+
+TEST_CASE("a data folder that cannot be made ends the start and names DATA_DIR") {
+    const auto text = refusal(UNIFIED_SERVER, {{"DATA_DIR", "/dev/null/data"}}, 1);
+    CHECK_MESSAGE(text.find("DATA_DIR") != std::string::npos, text);
+}
+
+TEST_CASE("a port that is taken ends the start and names it") {
+    Stack stack(Stack::Kind::embedded);
+    stack.start_server();
+    const auto text = refusal(
+        UNIFIED_SERVER,
+        {{"PORT", std::to_string(stack.port())}, {"DATA_DIR", stack.folder()}},
+        1
+    );
+    CHECK_MESSAGE(text.find(std::to_string(stack.port())) != std::string::npos, text);
+}
+
+TEST_CASE("M17: migrate goes up, shows what is applied, and goes down again") {
+    for (const auto kind : kinds) {
+        Stack stack(kind);
+        const std::string migrate = MIGRATE;
+        (void)stack.run(migrate + " up");
+        CHECK(stack.run(migrate + " up").find("nothing to apply") != std::string::npos);
+        CHECK(stack.run(migrate + " status").find("applied") != std::string::npos);
+        for (int i = 0; i < 3; ++i)
+            CHECK(stack.run(migrate + " down").find("took back") != std::string::npos);
+        CHECK(
+            stack.run(migrate + " down").find("nothing to take back") != std::string::npos
+        );
+        CHECK(stack.run(migrate + " status").find("pending") != std::string::npos);
+        CHECK(stack.run(migrate + " up").find("applied 1 users") != std::string::npos);
+    }
+}
+
+TEST_CASE("M17: a file that was changed after it was applied is refused") {
+    for (const auto kind : kinds) {
+        Stack stack(kind);
+        (void)stack.run(std::string(MIGRATE) + " up");
+        (void)stack.sql("UPDATE schema_migrations SET checksum = 'x' WHERE version = 2");
+        CHECK_THROWS_WITH_AS(
+            stack.run(std::string(MIGRATE) + " up"),
+            doctest::Contains("2 (outbox_events)"),
+            std::runtime_error
+        );
+    }
+}
+
+TEST_CASE("M17: two runners at once apply each change once") {
+    for (const auto kind : kinds) {
+        Stack stack(kind);
+        for (int i = 0; i < 3; ++i) {
+            try {
+                (void)stack.run(std::string(MIGRATE) + " down");
+            } catch (const std::exception&) {
+                break;
+            }
+        }
+        std::vector<Process> runners;
+        for (int i = 0; i < 4; ++i) {
+            runners.emplace_back(
+                std::vector<std::string>{MIGRATE, "up"},
+                stack.environment(),
+                stack.folder() / ("runner" + std::to_string(i))
+            );
+        }
+        for (auto& runner : runners) CHECK_MESSAGE(runner.wait() == 0, runner.output());
+        CHECK(
+            stack.sql("SELECT version FROM schema_migrations ORDER BY version") ==
+            std::vector<std::string>{"1", "2", "3"}
+        );
+    }
+}
+
+TEST_CASE("O11: backfill writes events again with new ids that name the originals") {
+    for (const auto kind : kinds) {
+        Stack stack(kind);
+        stack.start_server();
+        stack.start_relay();
+        create_users(stack, 7);
+        REQUIRE(eventually([&] { return stack.delivered().size() == 7; }));
+        const std::string backfill = BACKFILL;
+
+        const auto dry = stack.run(backfill + " -dry-run -aggregate-type=user");
+        CHECK(dry.find("user.created: 7 events") != std::string::npos);
+        CHECK(stack.sql("SELECT id FROM outbox_events").size() == 7);
+
+        const auto done = stack.run(backfill + " -aggregate-type=user -limit=5 -chunk=2");
+        CHECK(done.find("done: 5 events") != std::string::npos);
+        REQUIRE(eventually([&] { return stack.delivered().size() == 12; }));
+        CHECK(stack.sql("SELECT DISTINCT id FROM outbox_events").size() == 12);
+
+        // Copies are not copied, and a run that ended is not gone on with.
+        CHECK(
+            stack.run(backfill + " -aggregate-type=user").find("done: 7 events") !=
+            std::string::npos
+        );
+        CHECK(
+            stack.run(backfill + " -aggregate-type=order").find("done: 0 events") !=
+            std::string::npos
+        );
+    }
+}
+
+TEST_CASE("O11: a backfill that was killed goes on and writes no event twice") {
+    for (const auto kind : kinds) {
+        Stack stack(kind);
+        stack.start_server();
+        create_users(stack, 150);
+        const std::vector<std::string> command{
+            BACKFILL, "-aggregate-type=user", "-chunk=1"};
+        {
+            Process run(command, stack.environment(), stack.folder() / "killed.log");
+            REQUIRE(eventually([&] {
+                return run.output().find("written") != std::string::npos;
+            }));
+            run.kill();
+            REQUIRE(run.output().find("done") == std::string::npos);
+        }
+        Process run(command, stack.environment(), stack.folder() / "backfill.log");
+        CHECK(run.wait() == 0);
+        CHECK(stack.sql("SELECT id FROM outbox_events").size() == 300);
+        const auto header = kind == Stack::Kind::real
+                                ? "headers->>'backfill-of'"
+                                : "json_extract(headers, '$.\"backfill-of\"')";
+        const auto copies = stack.sql(
+            std::string("SELECT ") + header + " AS original FROM outbox_events WHERE " +
+            header + " IS NOT NULL"
+        );
+        const auto distinct = stack.sql(
+            std::string("SELECT DISTINCT ") + header + " FROM outbox_events WHERE " +
+            header + " IS NOT NULL"
+        );
+        CHECK(copies.size() == distinct.size());
+        CHECK(distinct.size() == 150);
+    }
+}
+
+TEST_CASE("O11: a bad backfill request is refused in one sentence") {
+    ScratchFolder folder;
+    const Environment environment{{"DATA_DIR", folder.path()}};
+    CHECK(refusal(BACKFILL, environment).find("--aggregate-type") != std::string::npos);
+    Process process(
+        {BACKFILL, "-aggregate-type=user", "-from=yesterday"},
+        environment,
+        folder.path() / "log"
+    );
+    CHECK(process.wait() == 2);
+    CHECK(process.output().find("--from") != std::string::npos);
+}
