@@ -18,6 +18,7 @@ constexpr double most_rate = 1e9;
 }  // namespace
 
 void declare(host::Config& config, BucketSettings& settings) {
+    config.owns("BUCKET_");
     config.integer(
         "BUCKET_CAPACITY", settings.capacity, 1, most_tokens, "Tokens in a full bucket"
     );
