@@ -9,7 +9,7 @@ target_compile_options(resilience_settings INTERFACE
   -Wno-missing-field-initializers -Werror
   # g++ 12 reports these inside Boost and libstdc++ once they are inlined with -O2.
   $<$<CXX_COMPILER_ID:GNU>:-Wno-maybe-uninitialized -Wno-array-bounds -Wno-stringop-overflow
-    -Wno-stringop-overread -Wno-restrict>)
+    -Wno-stringop-overread -Wno-restrict -Wno-mismatched-new-delete>)
 # Asio and Beast are header-only here; each erases what it can.
 target_compile_definitions(resilience_settings INTERFACE
   BOOST_ASIO_NO_DEPRECATED BOOST_ASIO_DISABLE_BOOST_ARRAY)
