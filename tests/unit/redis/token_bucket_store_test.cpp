@@ -26,7 +26,7 @@ std::size_t keys_of(const Command& command) { return std::stoul(command.at(2)); 
 std::string admitted(std::size_t keys, int left = 0) {
     std::string answer = "*" + std::to_string(1 + 3 * keys) + "\r\n:0\r\n";
     for (std::size_t k = 0; k < keys; ++k) {
-        answer += ":0\r\n:" + std::to_string(left) + "000000\r\n:0\r\n";
+        answer += ":0\r\n:" + std::to_string(left * 1'000'000) + "\r\n:0\r\n";
     }
     return answer;
 }

@@ -104,7 +104,7 @@ TEST_CASE("an array longer than its first room arrives whole and in order") {
 }
 
 TEST_CASE("a peer that breaks the protocol is a protocol error") {
-    for (const std::string bytes :
+    for (const std::string& bytes :
          {"HTTP/1.1 400 Bad Request\r\n\r\n"s,
           ":12x\r\n"s,
           "$x\r\n"s,
