@@ -26,8 +26,7 @@ struct AppOptions {
     std::string name = "resilience";
     /// Limits and address of the public listener; its strands follow `threads`.
     ServerOptions server = {};
-    /// A second listener for health, metrics and documentation alone; the public one then
-    /// has no `/metrics`. Default none.
+    /// A second listener for health, metrics and documentation alone. Default none.
     std::optional<Address> admin = {};
     /// Whether there is a public listener at all. Default true.
     bool serve = true;
@@ -40,8 +39,9 @@ struct AppOptions {
     HealthOptions health = {};
 };
 
-/// Declares `PORT`, `HTTP_THREADS`, `HTTP_MAX_CONNECTIONS`, `HTTP_HANDLER_TIMEOUT`,
-/// `SHUTDOWN_TIMEOUT` and `LOG_LEVEL`.
+/// Declares `LOG_LEVEL`, `SHUTDOWN_TIMEOUT`, `HTTP_THREADS`, `HTTP_MAX_CONNECTIONS`,
+/// `HTTP_HANDLER_TIMEOUT`; `PORT` when there is a public listener and `METRICS_PORT` when
+/// there is a second one.
 void declare(Config& config, AppOptions& options);
 
 /** A program that serves until it is told to end.

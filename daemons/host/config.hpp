@@ -22,8 +22,9 @@ namespace resilience::host {
     A name in capitals (`DB_HOST`) is an environment variable; one with dashes (`--topic`)
     is a command-line option, also taken with one dash, its value after `=` or as the next
     argument. Each setting is bound to a variable of the caller, which holds the default
-    before and the value after @ref parse, so it must outlive the parsing. An environment
-    variable set to nothing counts as unset.
+    before and the value after @ref parse, so it must outlive the parsing. A name declared
+    twice, by two modules, gives both variables its value. An environment variable set to
+    nothing counts as unset.
 
     @code
     host::Config config{"relay", "Publishes the outbox."};
@@ -105,6 +106,9 @@ public:
         std::string description
     );
 
+    /// Says that no other program has variables of this prefix, such as `BUCKET_`.
+    Config& owns(std::string prefix);
+
     /// Whether the environment or the command line gave a value.
     bool is_set(std::string_view name) const;
 
@@ -119,10 +123,9 @@ public:
 
     /** Reads the settings. Pure.
 
-        A name that begins with `RELAY_` or `BUCKET_` and is known to no program of this
-        project, and one that is a slip of the pen away from a declared name with the same
-        prefix, is refused: a misspelt limit that is silently ignored is worse than a
-       start that fails.
+        A variable that begins with an owned prefix and was not declared is refused, and
+       so is one that is a slip of the pen away from a declared name: a misspelt limit
+       that is silently ignored is worse than a start that fails.
 
         @param arguments Without the program's name.
     */
@@ -138,29 +141,44 @@ public:
     std::string help() const;
 
 private:
+    // Takes the text, or says what it should have been.
+    using Assign = std::function<std::string(std::string_view)>;
+
     struct Setting {
         std::string name;
         std::string description;
         std::string default_text;
-        std::string takes;
         bool is_flag = false;
         bool is_secret = false;
-        // Empty: taken. Else what the value should have been.
-        std::function<std::string(std::string_view)> assign;
+        std::vector<Assign> assign;
     };
 
-    Config& declare(Setting setting);
-    const Setting* find(std::string_view name) const;
+    Config& declare(
+        std::string name, std::string description, std::string default_text, Assign assign
+    );
+    Setting* find(std::string_view name);
+    // Each returns the sentence about the first mistake.
     std::optional<std::string> assign(const Setting& setting, std::string_view text);
     std::optional<std::string> read_arguments(const std::vector<std::string>& arguments);
     std::optional<std::string> read_environment(const Environment& environment);
+    std::optional<std::string> find_slip(std::string_view name) const;
 
     std::string program_;
     std::string summary_;
     std::vector<Setting> settings_;
     std::vector<Setting> positionals_;
+    std::vector<std::string> owned_prefixes_;
     std::set<std::string, std::less<>> set_;
 };
+
+/// Reads `500ms`, `5s`, `2m`, `1h`, or a bare number in `unit`; empty when it is none or
+/// too large.
+std::optional<std::chrono::milliseconds> parse_duration(
+    std::string_view text, std::chrono::milliseconds unit
+);
+
+/// Reads the forms that @ref Config::address takes; empty when it is none of them.
+std::optional<Address> parse_address(std::string_view text, const Address& defaults);
 
 }  // namespace resilience::host
 

@@ -1,1 +1,171 @@
 // SPDX-License-Identifier: MIT
+#include "host/json_body.hpp"
+
+#include <boost/json/parse_options.hpp>
+#include <boost/json/parser.hpp>
+
+#include <fmt/format.h>
+
+#include <utility>
+
+namespace resilience::host {
+namespace {
+
+namespace json = boost::json;
+
+constexpr std::size_t most_depth = 32;
+
+bool is_json_type(std::string_view type) {
+    type = type.substr(0, type.find(';'));
+    while (type.ends_with(' ') || type.ends_with('\t')) type.remove_suffix(1);
+    if (equal_in_any_case(type, "application/json")) return true;
+    constexpr std::string_view suffix = "+json";
+    return type.size() > suffix.size() &&
+           equal_in_any_case(type.substr(type.size() - suffix.size()), suffix);
+}
+
+std::string range(std::int64_t least, std::int64_t most) {
+    return fmt::format("must be a whole number from {} to {}", least, most);
+}
+
+// Whether any text inside holds NUL, which no store of ours takes. The parser has refused
+// broken UTF-8 before.
+bool holds_nul(const json::value& value) {
+    if (const auto* text = value.if_string()) {
+        return text->find('\0') != json::string::npos;
+    }
+    if (const auto* list = value.if_array()) {
+        for (const auto& element : *list) {
+            if (holds_nul(element)) return true;
+        }
+    }
+    if (const auto* object = value.if_object()) {
+        for (const auto& member : *object) {
+            if (member.key().find('\0') != json::string_view::npos) return true;
+            if (holds_nul(member.value())) return true;
+        }
+    }
+    return false;
+}
+
+}  // namespace
+
+JsonBody::JsonBody(const Request& request) {
+    if (const auto type = request.header("Content-Type"); type && !is_json_type(*type)) {
+        problem_ = Problem{
+            415,
+            "unsupported-media-type",
+            "The body is not JSON",
+            "the content type must be application/json"};
+        return;
+    }
+    json::parse_options options;
+    options.max_depth = most_depth;
+    json::parser parser{{}, options};
+    boost::system::error_code error;
+    parser.write(request.body, error);
+    if (error) {
+        problem_ = bad_request("the body is not valid JSON: " + error.message());
+        return;
+    }
+    owned_ = parser.release();
+    object_ = owned_.if_object();
+    if (object_ == nullptr) {
+        problem_ = bad_request("the body must be a JSON object");
+    } else if (holds_nul(owned_)) {
+        problem_ = bad_request("the body holds the character NUL");
+        object_ = nullptr;
+    }
+}
+
+JsonBody::JsonBody(const json::value& value, std::string path)
+    : object_(value.if_object()), path_(std::move(path)) {
+    if (object_ == nullptr) problem_ = invalid_field(path_, "must be an object");
+}
+
+bool JsonBody::has(std::string_view field) const noexcept {
+    return object_ != nullptr && object_->contains(field);
+}
+
+std::string JsonBody::full_name(std::string_view field) const {
+    std::string name = path_;
+    if (!name.empty() && !field.empty()) name += '.';
+    return name.append(field);
+}
+
+const json::value* JsonBody::find(std::string_view field, bool required) {
+    if (problem_) return nullptr;
+    const json::value* value = object_->if_contains(field);
+    if (value == nullptr && required) refuse(field, "is missing");
+    return value;
+}
+
+std::string JsonBody::string(std::string_view field, TextRule rule) {
+    const json::value* value = find(field, !rule.may_be_missing);
+    if (value == nullptr) return {};
+    const json::string* text = value->if_string();
+    if (text == nullptr) {
+        refuse(field, "must be a string");
+    } else if (text->empty() && !rule.may_be_empty) {
+        refuse(field, "must not be empty");
+    } else if (text->size() > rule.max_bytes) {
+        refuse(field, fmt::format("is longer than {} bytes", rule.max_bytes));
+    } else {
+        return {text->data(), text->size()};
+    }
+    return {};
+}
+
+std::int64_t JsonBody::integer(
+    std::string_view field, std::int64_t least, std::int64_t most
+) {
+    const json::value* value = find(field, true);
+    if (value == nullptr) return least;
+    const std::int64_t* number = value->if_int64();
+    if (number == nullptr || *number < least || *number > most) {
+        refuse(field, range(least, most));
+        return least;
+    }
+    return *number;
+}
+
+std::int64_t JsonBody::integer_or(
+    std::string_view field, std::int64_t fallback, std::int64_t least, std::int64_t most
+) {
+    return has(field) ? integer(field, least, most) : fallback;
+}
+
+bool JsonBody::boolean_or(std::string_view field, bool fallback) {
+    const json::value* value = find(field, false);
+    if (value == nullptr) return fallback;
+    if (const bool* flag = value->if_bool()) return *flag;
+    refuse(field, "must be true or false");
+    return fallback;
+}
+
+const json::array* JsonBody::array(std::string_view field, std::size_t most) {
+    const json::value* value = find(field, true);
+    if (value == nullptr) return nullptr;
+    const json::array* list = value->if_array();
+    if (list == nullptr) {
+        refuse(field, "must be an array");
+    } else if (list->size() > most) {
+        refuse(field, fmt::format("has more than {} elements", most));
+    } else {
+        return list;
+    }
+    return nullptr;
+}
+
+void JsonBody::refuse(std::string_view field, std::string detail) {
+    if (problem_) return;
+    std::string name = full_name(field);
+    detail = name + ' ' + detail;
+    problem_ = invalid_field(std::move(name), std::move(detail));
+}
+
+void JsonBody::refuse(Problem problem) {
+    if (!problem_) problem_ = std::move(problem);
+}
+
+}  // namespace resilience::host

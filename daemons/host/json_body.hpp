@@ -4,6 +4,7 @@
 
 #include "host/problem.hpp"
 #include "host/request.hpp"
+#include "host/text.hpp"
 
 #include <boost/json/value.hpp>
 
@@ -33,10 +34,10 @@ struct TextRule {
     if (body.failed()) co_return body.problem();
     @endcode
 
-    The text must be UTF-8 without NUL (escaped ones included), nested at most 32 deep,
-   with one value and no field twice at the top. The content type must be absent,
-   `application/json` or
-    `*+json`; else the problem is a 415. Fields that nobody asks for are ignored.
+    The text must be one value of UTF-8, without NUL (escaped ones included), nested at
+   most 32 deep; of a field given twice the last counts. The content type must be absent,
+    `application/json` or `*+json`; else the problem is a 415. Fields that nobody asks for
+    are ignored.
 */
 class JsonBody {
 public:
@@ -119,9 +120,6 @@ private:
     const Request* request_;
     std::optional<Problem> problem_;
 };
-
-/// Whether `text` is valid UTF-8 (no surrogates, no overlong forms) without NUL.
-bool is_clean_text(std::string_view text) noexcept;
 
 }  // namespace resilience::host
 

@@ -53,6 +53,8 @@ struct RouteDoc {
     std::vector<ReplyDoc> replies = {};
     /// Left out of the documentation. Default false.
     bool hidden = false;
+    /// Its requests are logged at `debug`, as fits probes and scrapes. Default false.
+    bool quiet = false;
 };
 
 /// A handler at its place.

@@ -28,7 +28,7 @@ struct ServerOptions {
     /// Most bytes of request line and header; more is a 431. Default 16 KiB.
     std::size_t header_limit = 16 * 1024;
     /// Most connections; more wait in the system's queue. Default 10,000.
-    std::size_t max_connections = 10'000;
+    std::int64_t max_connections = 10'000;
     /// Longest time from the first byte to the end of the header; then 408. Default 10 s.
     std::chrono::milliseconds header_timeout{10'000};
     /// Longest time for the body; then 408. Default 10 s.
