@@ -183,7 +183,7 @@ public:
     /// bursts need a coarser one. What arrives is delayed by less than this, and never
     /// lost.
     std::chrono::nanoseconds resolution() const noexcept {
-        return std::chrono::nanoseconds{law_.tick};
+        return std::chrono::nanoseconds{law().tick};
     }
 
 private:
@@ -192,9 +192,10 @@ private:
     Admission judge(const View& view, std::int64_t next) const noexcept;
     void mark_promise(std::int64_t start) noexcept;
 
-    detail::BucketLaw law_;
-    std::uint32_t divisor_;  // tokens of the options are law_.rate times this
+    const detail::BucketLaw& law() const noexcept { return word_.law(); }
+
     detail::BucketWord word_;
+    std::uint32_t divisor_;  // tokens of the options are law().rate times this
 
     // The latest start, in nanoseconds, of a reservation that had to wait. Until then the
     // bucket is spoken for, so a refund counts the refill up to then, not up to now.
@@ -205,69 +206,64 @@ private:
 };
 
 inline TokenBucket::TokenBucket(const TokenBucketOptions& options)
-    : law_{detail::BucketLaw::make(
+    : word_{detail::BucketLaw::make(
           options.tokens,
           options.period,
           options.burst,
           options.max_debt,
           detail::BucketWord::kRange
       )},
-      divisor_{options.tokens / law_.rate},
-      word_{law_} {}
+      divisor_{static_cast<std::uint32_t>(
+          options.tokens / (law().rate / detail::BucketWord::kRange.grain)
+      )} {}
 
 inline TokenBucketOptions TokenBucket::options() const noexcept {
+    const std::int64_t grain = detail::BucketWord::kRange.grain;
+    const std::int64_t whole = law().token / grain * law().tick;
     return {
-        .tokens = law_.rate * divisor_,
-        .period = std::chrono::nanoseconds{law_.token * law_.tick * divisor_},
-        .burst = law_.burst,
-        .max_debt = law_.max_debt};
+        .tokens = static_cast<std::uint32_t>(law().rate / grain * divisor_),
+        .period = std::chrono::nanoseconds{whole * divisor_},
+        .burst = law().burst,
+        .max_debt = law().max_debt};
 }
 
 inline Admission TokenBucket::judge(const View& view, std::int64_t next) const noexcept {
     return next <= view.now ? Admission::admit()
-                            : Admission::refuse(law_.wait(next - view.now, view.phase));
+                            : Admission::refuse(law().wait(next - view.now, view.phase));
 }
 
 inline Admission TokenBucket::try_acquire(std::uint32_t n, TimePoint now) noexcept {
     if (n == 0) return Admission::admit();
-    if (n > law_.burst) return Admission::refuse(Admission::never);
+    if (n > law().burst) return Admission::refuse(Admission::never);
     Admission answer;
-    word_.update(
-        law_,
-        detail::nanoseconds_of(now),
-        [&](const View& view, std::int64_t& next) {
-            next = law_.taken(view.zero, view.now, n);
-            answer = judge(view, next);
-            return answer.admitted;
-        }
-    );
+    word_.update(detail::nanoseconds_of(now), [&](const View& view, std::int64_t& next) {
+        next = law().taken(view.zero, view.now, n);
+        answer = judge(view, next);
+        return answer.admitted;
+    });
     return answer;
 }
 
 inline Admission TokenBucket::check(std::uint32_t n, TimePoint now) const noexcept {
     if (n == 0) return Admission::admit();
-    if (n > law_.burst) return Admission::refuse(Admission::never);
-    const View view = word_.view(law_, detail::nanoseconds_of(now));
-    return judge(view, law_.taken(view.zero, view.now, n));
+    if (n > law().burst) return Admission::refuse(Admission::never);
+    const View view = word_.view(detail::nanoseconds_of(now));
+    return judge(view, law().taken(view.zero, view.now, n));
 }
 
 inline std::uint32_t TokenBucket::acquire_up_to(std::uint32_t n, TimePoint now) noexcept {
     std::uint32_t got = 0;
-    word_.update(
-        law_,
-        detail::nanoseconds_of(now),
-        [&](const View& view, std::int64_t& next) {
-            got = std::min(n, law_.available(view.zero, view.now));
-            next = law_.taken(view.zero, view.now, got);
-            return got > 0;
-        }
-    );
+    word_.update(detail::nanoseconds_of(now), [&](const View& view, std::int64_t& next) {
+        got = std::min(n, law().available(view.zero, view.now));
+        next = law().taken(view.zero, view.now, got);
+        return got > 0;
+    });
     return got;
 }
 
 inline BucketLevel TokenBucket::peek(TimePoint now) const noexcept {
-    const View view = word_.view(law_, detail::nanoseconds_of(now));
-    return detail::level_of(law_, view.zero, {view.now, view.phase});
+    const View view = word_.view(detail::nanoseconds_of(now));
+    return detail::level_of(law(), view.zero, {view.now, view.phase});
 }
 
 inline Reservation TokenBucket::reserve(
@@ -275,24 +271,25 @@ inline Reservation TokenBucket::reserve(
 ) noexcept {
     using std::chrono::nanoseconds;
     if (n == 0) return {.granted = true, .start = now};
-    if (n > law_.burst) return {.wait = Admission::never};
+    if (n > law().burst) return {.wait = Admission::never};
     const std::int64_t at = detail::nanoseconds_of(now);
-    max_wait = std::clamp(max_wait, nanoseconds{0}, nanoseconds{law_.kLongestWait});
+    max_wait = std::clamp(max_wait, nanoseconds{0}, nanoseconds{law().kLongestWait});
     Reservation r;
-    word_.update(law_, at, [&](const View& view, std::int64_t& next) {
-        next = law_.taken(view.zero, view.now, n);
-        const nanoseconds wait = law_.wait(next - view.now, view.phase);
-        const std::int64_t excess = next - view.now - law_.max_debt * law_.token;
+    word_.update(at, [&](const View& view, std::int64_t& next) {
+        next = law().taken(view.zero, view.now, n);
+        const nanoseconds wait = law().wait(next - view.now, view.phase);
+        const std::int64_t excess = next - view.now - law().max_debt * law().token;
         r = {.granted = excess <= 0 && wait <= max_wait, .wait = wait};
-        if (wait.count() >= law_.kLongestWait) {
+        if (wait.count() >= law().kLongestWait) {
             r = {.wait = Admission::never};
         } else if (!r.granted) {
-            r.wait = std::max(law_.wait(excess, view.phase), wait - max_wait);
+            r.wait = std::max(law().wait(excess, view.phase), wait - max_wait);
         } else if (next > view.now) {
             // The tokens go at a tick, perhaps a little after they are there; a bucket
             // that is full by then gains nothing from the little.
-            const std::int64_t start = detail::ceil_div(next, law_.rate) * law_.rate;
-            next = std::max(next, start + n * law_.token - law_.capacity);
+            const std::int64_t ticks = detail::ceil_div(next - view.now, law().rate);
+            const std::int64_t start = view.now + ticks * law().rate;
+            next = std::max(next, start + n * law().token - law().capacity);
             mark_promise(at + wait.count());
         }
         r.start = now + std::chrono::duration_cast<Clock::duration>(r.wait);
@@ -300,7 +297,7 @@ inline Reservation TokenBucket::reserve(
             .tokens = n,
             .returned = returned_.load(std::memory_order_relaxed),
             .taken_at = at,
-            .drained = next - (view.now - law_.capacity)};
+            .drained = next - (view.now - law().capacity)};
         return r.granted;
     });
     return r;
@@ -310,31 +307,27 @@ inline std::chrono::nanoseconds TokenBucket::charge(
     std::uint32_t n, TimePoint now
 ) noexcept {
     std::chrono::nanoseconds repaid{0};
-    word_.update(
-        law_,
-        detail::nanoseconds_of(now),
-        [&](const View& view, std::int64_t& next) {
-            next = law_.charged(view.zero, view.now, n, detail::BucketWord::kCeiling);
-            repaid = law_.wait(next - view.now, view.phase);
-            return n > 0;
-        }
-    );
+    word_.update(detail::nanoseconds_of(now), [&](const View& view, std::int64_t& next) {
+        next = law().charged(view.zero, view.now, n, view.highest());
+        repaid = law().wait(next - view.now, view.phase);
+        return n > 0;
+    });
     return repaid;
 }
 
 inline bool TokenBucket::refund(const Reservation& reservation, TimePoint now) noexcept {
     if (!reservation.granted) return false;
     const detail::Receipt& receipt = reservation.receipt;
-    const std::int64_t all = receipt.tokens * law_.token;
+    const std::int64_t all = receipt.tokens * law().token;
     const std::int64_t at = detail::nanoseconds_of(now);
     std::int64_t back = 0;
-    word_.update(law_, at, [&](const View& view, std::int64_t& next) {
+    word_.update(at, [&](const View& view, std::int64_t& next) {
         // What a promise or a refund has put into the word is preceded by its mark.
         const std::uint64_t returned = returned_.load(std::memory_order_relaxed);
         const std::int64_t promised = promised_.load(std::memory_order_relaxed);
-        back = law_.returnable(receipt, returned, std::max(at, promised));
-        returned_.fetch_add(law_.tokens_of(back), std::memory_order_relaxed);
-        next = std::max(view.zero - back, detail::BucketWord::kLongFull);
+        back = law().returnable(receipt, returned, std::max(at, promised));
+        returned_.fetch_add(law().tokens_of(back), std::memory_order_relaxed);
+        next = std::max(view.zero - back, view.lowest());
         return back > 0;
     });
     return back == all;

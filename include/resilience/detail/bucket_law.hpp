@@ -3,8 +3,10 @@
 #define RESILIENCE_DETAIL_BUCKET_LAW_HPP
 
 #include <algorithm>
+#include <bit>
 #include <chrono>
 #include <cstdint>
+#include <limits>
 #include <numeric>
 #include <stdexcept>
 
@@ -14,6 +16,7 @@ namespace resilience::detail {
 struct BucketRange {
     std::int64_t units;             // how far the clock may run from its origin
     std::chrono::nanoseconds span;  // the least time that this must last
+    std::int64_t grain = 1;         // every unit is counted as so many
 };
 
 /// Where the clock stands: whole units since an origin, and the time since that unit's
@@ -44,7 +47,10 @@ constexpr std::int64_t nanoseconds_of(TimePoint t) noexcept {
     using std::chrono::duration_cast;
     const std::int64_t ns =
         duration_cast<std::chrono::nanoseconds>(t.time_since_epoch()).count();
-    return std::clamp(ns, -kTimeLimit, kTimeLimit - 1);
+    const bool outside = ns < -kTimeLimit || ns >= kTimeLimit;
+    if (outside) [[unlikely]]
+        return ns < 0 ? -kTimeLimit : kTimeLimit - 1;
+    return ns;
 }
 
 /** Decides for a token bucket, in integers alone; every limiter that keeps buckets shares
@@ -185,15 +191,15 @@ constexpr BucketLaw BucketLaw::make(
         throw std::invalid_argument{"TokenBucketOptions::burst must be at least 1"};
     }
     const std::int64_t divisor = std::gcd<std::int64_t>(tokens, period.count());
-    const std::int64_t rate = tokens / divisor;
+    const std::int64_t rate = tokens / divisor * range.grain;
     const std::int64_t whole = period.count() / divisor;
 
-    const std::int64_t most = kMostUnits / (std::int64_t{burst} + max_debt);
+    const std::int64_t most = kMostUnits / range.grain / (std::int64_t{burst} + max_debt);
     const std::int64_t fits = ceil_div(whole, most);
     const std::int64_t lasts = ceil_div(range.span.count(), range.units / rate);
     std::int64_t tick = std::max(fits, lasts);
     while (tick <= kCoarsestTick && whole % tick != 0) ++tick;
-    if (tick > kCoarsestTick) {
+    if (tick > kCoarsestTick || rate > std::numeric_limits<std::uint32_t>::max()) {
         throw std::invalid_argument{
             fits > lasts
                 ? "TokenBucketOptions::burst (with max_debt) is too large for a token "
@@ -204,8 +210,8 @@ constexpr BucketLaw BucketLaw::make(
     const std::int64_t ticks = range.units / rate;
     const std::int64_t longest = range.units / tick;
     return {
-        .capacity = burst * (whole / tick),
-        .token = whole / tick,
+        .capacity = burst * range.grain * (whole / tick),
+        .token = range.grain * (whole / tick),
         .span = std::min(ticks, longest) * tick,
         .rate = static_cast<std::uint32_t>(rate),
         .tick = static_cast<std::uint32_t>(tick),
