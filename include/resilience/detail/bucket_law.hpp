@@ -96,7 +96,8 @@ struct BucketLaw {
 
     /// Where the clock stands `since` nanoseconds after its origin; `|since| <= span`.
     constexpr Moment moment(std::int64_t since) const noexcept {
-        if (tick == 1) return {since * rate, 0};
+        if (tick == 1) [[likely]]
+            return {since * rate, 0};
         const std::int64_t ticks = tick_of(since);
         return {ticks * rate, since - ticks * tick};
     }
@@ -138,12 +139,17 @@ struct BucketLaw {
     /// The least time in which `units` arrive, `phase` nanoseconds after a tick began.
     constexpr std::chrono::nanoseconds wait(std::int64_t units, std::int64_t phase)
         const noexcept {
-        const std::int64_t ticks = rate == 1 ? units : ceil_div(units, rate);
-        if (ticks <= 0) return std::chrono::nanoseconds{0};
-        if (tick == 1)
-            return std::chrono::nanoseconds{std::min(ticks, kLongestWait) - phase};
-        return std::chrono::nanoseconds{
-            ticks > kLongestWait / tick ? kLongestWait : ticks * tick - phase};
+        if (units <= 0) return std::chrono::nanoseconds{0};
+        std::int64_t ticks = 0;
+        if ((rate & (rate - 1)) == 0) [[likely]] {
+            ticks = (units + (rate - 1)) >> std::countr_zero(rate);
+        } else {
+            ticks = ceil_div(units, rate);
+        }
+        if (tick == 1) [[likely]]
+            return std::chrono::nanoseconds{ticks - phase};
+        const bool longest = ticks > kLongestWait / tick;
+        return std::chrono::nanoseconds{longest ? kLongestWait : ticks * tick - phase};
     }
 
     /// The fewest whole tokens that make up `units`.

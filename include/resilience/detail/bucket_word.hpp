@@ -80,17 +80,20 @@ public:
 private:
     static constexpr std::int64_t kFar = 6 * kRangeUnits;  // every bucket is full by then
 
+    // A branch, because it is predicted: an index would have to wait for the word.
     View look(std::int64_t word, std::int64_t at) const noexcept {
-        // A branch, because it is predicted: an index would wait for the word.
-        const std::int64_t base = word & 1 ? base_[1].load(std::memory_order_relaxed)
-                                           : base_[0].load(std::memory_order_relaxed);
-        const std::int64_t since = at - base;
+        return word & 1 ? look<1>(word, at) : look<0>(word, at);
+    }
+
+    template <int kSide>
+    View look(std::int64_t word, std::int64_t at) const noexcept {
+        const std::int64_t since = at - base_[kSide].load(std::memory_order_relaxed);
         const auto span = static_cast<std::uint64_t>(law_.span);
         if (static_cast<std::uint64_t>(since) + span > 2 * span) [[unlikely]] {
             return look_afar(word, since);
         }
         const Moment moment = law_.moment(since);
-        return {word, moment.units + (word & 1), moment.phase, false};
+        return {word, moment.units + kSide, moment.phase, false};
     }
 
     [[gnu::noinline]] View look_afar(std::int64_t word, std::int64_t since)
