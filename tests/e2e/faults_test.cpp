@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: MIT
+// Servers of the stack are stopped, paused and started by scripts/services.
+#include <chaos/load.hpp>
+#include <e2e/harness/stack.hpp>
+
+#include <doctest/doctest.h>
+
+#include <sys/resource.h>
+
+#include <filesystem>
+
+using namespace resilience::e2e;
+using namespace std::chrono_literals;
+
+namespace {
+
+void services(const std::string& command) {
+    shell("'" SOURCE_FOLDER "/scripts/services' " + command);
+}
+
+// Leaves the servers as they were, whatever the test did.
+struct Restored {
+    ~Restored() {
+        for (const char* server : {"postgres", "redis", "kafka"}) {
+            try {
+                services(std::string("resume ") + server);
+            } catch (const std::exception&) {
+                // It was not paused.
+            }
+        }
+        services("start");
+    }
+};
+
+int create(const Stack& stack, int number) {
+    const auto email = "f" + std::to_string(number) + "@example.com";
+    return stack.http()
+        .post("/v1/users", R"({"email":")" + email + R"(","name":"N"})")
+        .status;
+}
+
+}  // namespace
+
+TEST_CASE(
+    "PostgreSQL down or slow: 503 with Retry-After, not ready, and recovery without a "
+    "restart"
+) {
+    Stack stack(Stack::Kind::real, {{"DB_TIMEOUT", "1s"}});
+    stack.start_server();
+    REQUIRE(create(stack, 1) == 201);
+    for (const std::string way : {"kill", "pause"}) {
+        const Restored restored;
+        services(way + " postgres");
+        const auto start = std::chrono::steady_clock::now();
+        const auto refused =
+            stack.http().post("/v1/users", R"({"email":"x@example.com","name":"N"})");
+        CHECK(refused.status == 503);
+        CHECK_FALSE(refused.header("retry-after").empty());
+        CHECK(refused.header("content-type").find("application/problem+json") == 0);
+        CHECK(std::chrono::steady_clock::now() - start < 8s);
+        CHECK(eventually([&] { return stack.http().get("/readyz").status == 503; }));
+        CHECK(stack.http().get("/livez").status == 200);
+        services(way == "pause" ? "resume postgres" : "start postgres");
+        CHECK(eventually([&] { return stack.http().get("/readyz").status == 200; }));
+        CHECK(eventually([&, number = 100]() mutable {
+            return create(stack, (way == "pause" ? 1000 : 0) + ++number) == 201;
+        }));
+    }
+}
+
+TEST_CASE(
+    "Redis down or slow: 503 with Retry-After, never an admission, and recovery without "
+    "a restart"
+) {
+    Stack stack(Stack::Kind::real, {{"REDIS_TIMEOUT", "300ms"}});
+    stack.start_server();
+    const std::string consume =
+        "/api/bucket/consume?key=" + stack.folder().filename().string();
+    REQUIRE(stack.http().post(consume).status == 200);
+    for (const std::string way : {"kill", "pause"}) {
+        const Restored restored;
+        services(way + " redis");
+        const auto start = std::chrono::steady_clock::now();
+        const auto refused = stack.http().post(consume);
+        CHECK(refused.status == 503);
+        CHECK_FALSE(refused.header("retry-after").empty());
+        CHECK(std::chrono::steady_clock::now() - start < 3s);
+        CHECK(eventually([&] { return stack.http().get("/readyz").status == 503; }));
+        services(way == "pause" ? "resume redis" : "start redis");
+        CHECK(eventually([&] { return stack.http().post(consume).status == 200; }));
+        CHECK(eventually([&] { return stack.http().get("/readyz").status == 200; }));
+    }
+}
+
+TEST_CASE(
+    "Kafka down: users are still created, and every event arrives in order after it "
+    "returns"
+) {
+    Stack stack(
+        Stack::Kind::real,
+        {{"KAFKA_DELIVERY_TIMEOUT", "2s"},
+         {"RELAY_STALE_AFTER", "5s"},
+         {"RELAY_BATCH_SIZE", "10"}}
+    );
+    stack.start_server();
+    stack.start_relay();
+    REQUIRE(create(stack, 1) == 201);
+    REQUIRE(drained(stack));
+    {
+        const Restored restored;
+        services("kill kafka");
+        {
+            Load load(stack, 2);
+            CHECK(eventually([&load] { return load.answered() > 200; }));
+            CHECK(eventually([&] {
+                return stack.relay_http().get("/readyz").status == 503;
+            }));
+        }
+        CHECK(stack.sql("SELECT id FROM outbox_events WHERE status = 'FAILED'").empty());
+        CHECK(stack.sql("SELECT id FROM outbox_events WHERE retry_count > 0").empty());
+    }
+    REQUIRE(drained(stack));
+    CHECK(eventually([&] { return stack.relay_http().get("/readyz").status == 200; }));
+    const auto findings = examine(stack);
+    CHECK(findings.rows > 200);
+    CHECK(findings.lost == 0);
+    CHECK(findings.inversions == 0);
+}
+
+TEST_CASE("a full disk in embedded mode is 503, and nothing is half-written") {
+    Stack stack(Stack::Kind::embedded);
+    // Files of this process's children cannot grow beyond this limit.
+    const rlimit limit{400 * 1024, RLIM_INFINITY};
+    rlimit before{};
+    getrlimit(RLIMIT_FSIZE, &before);
+    setrlimit(RLIMIT_FSIZE, &limit);
+    stack.start_server();
+    setrlimit(RLIMIT_FSIZE, &before);
+    int created = 0;
+    int status = 201;
+    for (; status == 201 && created < 5000; ++created) status = create(stack, created);
+    --created;
+    CHECK(status == 503);
+    CHECK(stack.http().get("/livez").status == 200);
+    CHECK(stack.sql("SELECT id FROM users").size() == static_cast<std::size_t>(created));
+    CHECK(
+        stack.sql("SELECT id FROM outbox_events").size() ==
+        static_cast<std::size_t>(created)
+    );
+}
