@@ -135,7 +135,9 @@ net::awaitable<std::vector<Health::Finding>> Health::examine() {
 net::awaitable<std::optional<Health::Finding>> Health::examine(std::string name) {
     for (const auto& part : impl_->parts) {
         if (part->name != name) continue;
-        co_return Finding{part->name, part->need, co_await ask(*part, impl_->options)};
+        // Not in one expression: g++ 12 destroys an aggregate twice that awaits inside.
+        PartHealth health = co_await ask(*part, impl_->options);
+        co_return Finding{part->name, part->need, std::move(health)};
     }
     co_return std::nullopt;
 }
