@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: MIT
+#include "route_fixture.hpp"
+
+#include <host/config.hpp>
+#include <modules/bucket/routes.hpp>
+
+using namespace resilience;
+using namespace resilience::modules;
+using fixture::check_problem;
+using fixture::header_of;
+
+namespace {
+
+class BrokenStore final : public bucket::BucketStore {
+public:
+    Errc code = Errc::unavailable;
+
+    net::awaitable<Result<bucket::Decision>> check(bucket::TokenRequest) override {
+        co_return failure();
+    }
+    net::awaitable<Result<bucket::Decision>> consume(bucket::TokenRequest) override {
+        co_return failure();
+    }
+    net::awaitable<Result<std::vector<bucket::Decision>>>
+    consume_each(std::vector<bucket::TokenRequest>) override {
+        co_return failure();
+    }
+    net::awaitable<Result<bucket::GroupDecision>>
+    consume_all(std::vector<bucket::TokenRequest>) override {
+        co_return failure();
+    }
+    net::awaitable<Result<void>> reset(std::string) override { co_return failure(); }
+    net::awaitable<Result<void>> ping() override { co_return failure(); }
+
+private:
+    Failure failure() const { return fail(code, "secret words of the server"); }
+};
+
+struct Fixture : fixture::Routes {
+    BrokenStore store;
+    Fixture() { bucket::add_routes(router, metrics, store, {}); }
+
+    std::vector<host::Response> ask_everything() {
+        const std::string requests = R"({"requests":[{"key":"k"}],"atomic":)";
+        return {
+            get("/api/bucket/check?key=k"),
+            post("/api/bucket/consume?key=k"),
+            post("/api/bucket/reset?key=k"),
+            post("/api/bucket/bulk-consume", requests + "true}"),
+            post("/api/bucket/bulk-consume", requests + "false}")};
+    }
+};
+
+bucket::BucketLimit limit_of(double rate, std::int64_t capacity = 10) {
+    return bucket::limit_of({.capacity = capacity, .refill_rate = rate});
+}
+
+}  // namespace
+
+TEST_CASE("M2-M5: a store that is down is 503 with Retry-After and never an admission") {
+    Fixture service;
+    for (const auto code : {Errc::unavailable, Errc::timed_out, Errc::queue_full}) {
+        service.store.code = code;
+        for (const auto& answer : service.ask_everything()) {
+            check_problem(answer, 503, "unavailable");
+            CHECK_FALSE(header_of(answer, "Retry-After").empty());
+            CHECK(answer.body.find("secret") == std::string::npos);
+        }
+    }
+    CHECK(service.counted(
+        R"(bucket_requests_total{operation="consume",result="unavailable"} 3)"
+    ));
+    CHECK(service.counted("bucket_tokens_consumed_total 0"));
+}
+
+TEST_CASE("M3: an answer that did not come is 503 and never an admission") {
+    Fixture service;
+    for (const auto code : {Errc::timed_out_in_doubt, Errc::connection_lost}) {
+        service.store.code = code;
+        for (const auto& answer : service.ask_everything()) {
+            check_problem(answer, 503, "outcome-unknown");
+            CHECK_FALSE(header_of(answer, "Retry-After").empty());
+        }
+    }
+}
+
+TEST_CASE("M11: the refill rate becomes an exact fraction") {
+    const auto is = [](const bucket::BucketLimit& limit, std::uint32_t n, int seconds) {
+        return limit.tokens == n && limit.period == std::chrono::seconds{seconds};
+    };
+    CHECK(is(limit_of(1), 1, 1));
+    CHECK(is(limit_of(0.5), 1, 2));
+    CHECK(is(limit_of(0.1), 1, 10));
+    CHECK(is(limit_of(2.5), 5, 2));
+    CHECK(is(limit_of(0.000001), 1, 1'000'000));
+    CHECK(is(limit_of(1e9), 1'000'000'000, 1));
+    CHECK(is(limit_of(1.0 / 3.0), 333'333, 1'000'000));
+}
+
+TEST_CASE("M11: a limit that cannot be kept is refused by name") {
+    CHECK_THROWS_WITH(limit_of(1, 0), "BUCKET_CAPACITY: must be 1 to 2147483648");
+    CHECK_THROWS_WITH(
+        limit_of(1, bucket::most_tokens + 1), "BUCKET_CAPACITY: must be 1 to 2147483648"
+    );
+    for (const double rate : {0.0, -1.0, 1e-7, 2e9}) {
+        CHECK_THROWS_WITH(
+            limit_of(rate), "BUCKET_REFILL_RATE: must be 0.000001 to 1000000000"
+        );
+    }
+    CHECK_THROWS_WITH(
+        limit_of(4999.999999),
+        "BUCKET_REFILL_RATE: has too many decimals for so high a rate"
+    );
+}
+
+TEST_CASE("X3: the settings have the documented defaults and refuse other algorithms") {
+    const auto parse = [](host::Config::Environment environment) {
+        bucket::BucketSettings settings;
+        host::Config config{"test", "Tests."};
+        bucket::declare(config, settings);
+        return std::pair{config.parse({}, environment), settings};
+    };
+    const auto [outcome, defaults] = parse({});
+    CHECK_FALSE(outcome.exit_code.has_value());
+    CHECK(defaults.capacity == 10);
+    CHECK(defaults.refill_rate == 1.0);
+    CHECK(defaults.algorithm == "token_bucket");
+    CHECK(
+        parse({{"BUCKET_CAPACITY", "3"}, {"BUCKET_REFILL_RATE", "0.5"}}
+        ).second.capacity == 3
+    );
+    for (const auto& [name, value] : host::Config::Environment{
+             {"BUCKET_ALGORITHM", "sliding_window"},
+             {"BUCKET_CAPACITY", "0"},
+             {"BUCKET_REFILL_RATE", "fast"},
+             {"BUCKET_SIZE", "10"}}) {
+        const auto refused = parse({{name, value}}).first;
+        CHECK(refused.exit_code == 2);
+        CHECK(refused.text.find(name) != std::string::npos);
+    }
+}
