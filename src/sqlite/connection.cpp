@@ -222,7 +222,7 @@ Result<void> Connection::prepare_file() {
     sqlite3_busy_handler(connection_, &Connection::on_busy, this);
     sqlite3_progress_handler(connection_, progress_steps, &Connection::on_progress, this);
     const bool full = options_.synchronous == Synchronous::full;
-    std::string settings = "PRAGMA foreign_keys=ON;PRAGMA trusted_schema=OFF;";
+    std::string settings = "PRAGMA foreign_keys=ON;";
     settings += full ? "PRAGMA synchronous=FULL;" : "PRAGMA synchronous=NORMAL;";
     // Reads the header, so a file that is no database is found out now.
     settings += "SELECT count(*) FROM sqlite_schema;";
