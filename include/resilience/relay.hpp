@@ -102,7 +102,7 @@ struct RelayOptions {
     std::size_t batch_size = 100;
 
     /// Longest wait between two looks at an idle table. At least 1 ms; default 5 s (M15).
-    /// The wait starts at 1 ms and doubles while nothing is found.
+    /// The wait starts at 1 ms and grows by a fifth while nothing is found.
     std::chrono::milliseconds poll_interval{5000};
 
     /// After this time a PROCESSING row counts as abandoned. At least 1 s; default 60 s;
@@ -111,7 +111,11 @@ struct RelayOptions {
 
     /// Waits of a row whose delivery failed. `attempts` is not used: the row's
     /// `max_retries` decides.
-    RetryOptions retry{};
+    /// Default 1 s doubling to 5 min, half of each wait random.
+    RetryOptions retry{
+        .base = std::chrono::seconds{1},
+        .cap = std::chrono::minutes{5},
+        .jitter = Jitter::equal};
 
     /// Pauses while source or sink is down. `attempts` is not used: a relay never gives
     /// up.
