@@ -307,8 +307,10 @@ void App::Impl::start_background() {
 net::awaitable<void> App::Impl::end() {
     log.info("ending");
     health.begin_drain();
-    if (server && !co_await server->drain(options.drain_timeout)) {
-        log.warn("requests in flight were cut");
+    // Not in one condition: g++ 12 loses its way where `&&` awaits.
+    if (server) {
+        const bool finished = co_await server->drain(options.drain_timeout);
+        if (!finished) log.warn("requests in flight were cut");
     }
     co_await end_background();
     co_await run_stop_steps();
