@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: MIT
+#ifndef RESILIENCE_SRC_KAFKA_CONFIGURATION_HPP
+#define RESILIENCE_SRC_KAFKA_CONFIGURATION_HPP
+
+#include <resilience/kafka/producer_options.hpp>
+
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace resilience::kafka::detail {
+
+/// Settings of librdkafka, names and values, in the order they are to be set.
+using Settings = std::vector<std::pair<std::string, std::string>>;
+
+/** What `options` mean to librdkafka. Pure.
+
+    @throws std::invalid_argument Names the option that is out of range.
+*/
+Settings producer_settings(const ProducerOptions& options);
+
+/// Whether a topic may be called so. Pure.
+bool is_topic_name(std::string_view name) noexcept;
+
+}  // namespace resilience::kafka::detail
+
+#endif

@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: MIT
+#ifndef RESILIENCE_SRC_KAFKA_HANDLES_HPP
+#define RESILIENCE_SRC_KAFKA_HANDLES_HPP
+
+#include <librdkafka/rdkafka.h>
+
+#include <memory>
+
+// What librdkafka hands out, each destroyed by its own function.
+namespace resilience::kafka::detail {
+
+struct Destroy {
+    void operator()(rd_kafka_conf_t* p) const noexcept { rd_kafka_conf_destroy(p); }
+    void operator()(rd_kafka_t* p) const noexcept { rd_kafka_destroy(p); }
+    void operator()(rd_kafka_topic_t* p) const noexcept { rd_kafka_topic_destroy(p); }
+    void operator()(rd_kafka_queue_t* p) const noexcept { rd_kafka_queue_destroy(p); }
+    void operator()(rd_kafka_headers_t* p) const noexcept { rd_kafka_headers_destroy(p); }
+    void operator()(rd_kafka_error_t* p) const noexcept { rd_kafka_error_destroy(p); }
+    void operator()(const rd_kafka_metadata_t* p) const noexcept {
+        rd_kafka_metadata_destroy(p);
+    }
+};
+
+using ConfigHandle = std::unique_ptr<rd_kafka_conf_t, Destroy>;
+using ClientHandle = std::unique_ptr<rd_kafka_t, Destroy>;
+using TopicHandle = std::unique_ptr<rd_kafka_topic_t, Destroy>;
+using QueueHandle = std::unique_ptr<rd_kafka_queue_t, Destroy>;
+using HeadersHandle = std::unique_ptr<rd_kafka_headers_t, Destroy>;
+using ErrorHandle = std::unique_ptr<rd_kafka_error_t, Destroy>;
+using MetadataHandle = std::unique_ptr<const rd_kafka_metadata_t, Destroy>;
+
+}  // namespace resilience::kafka::detail
+
+#endif

@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: MIT
+#ifndef RESILIENCE_SRC_KAFKA_WORKER_HPP
+#define RESILIENCE_SRC_KAFKA_WORKER_HPP
+
+#include <boost/asio/execution_context.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/thread_pool.hpp>
+
+#include <atomic>
+#include <list>
+#include <memory>
+#include <mutex>
+#include <utility>
+
+namespace resilience::kafka::detail {
+
+namespace net = boost::asio;
+
+/** Keeps the threads of workers that are gone until their last job has ended, and joins
+    them at the latest when the execution context is destroyed. */
+class WorkerJoiner final : public net::execution_context::service {
+public:
+    static net::execution_context::id id;
+
+    explicit WorkerJoiner(net::execution_context& context) : service(context) {}
+
+    void adopt(std::unique_ptr<net::thread_pool> thread);
+
+private:
+    struct Leaving {
+        std::unique_ptr<net::thread_pool> thread;
+        std::shared_ptr<std::atomic<bool>> ended;
+    };
+
+    void shutdown() override;
+
+    std::mutex mutex_;
+    std::list<Leaving> leaving_;
+    bool shut_down_ = false;
+};
+
+/** One thread for calls that block, made when it is first needed.
+
+    Jobs run in their order, all of them: the destructor does not wait for them.
+*/
+class Worker {
+public:
+    explicit Worker(net::execution_context& context)
+        : joiner_(net::use_service<WorkerJoiner>(context)) {}
+
+    ~Worker() {
+        if (thread_) joiner_.adopt(std::move(thread_));
+    }
+
+    Worker(const Worker&) = delete;
+    Worker& operator=(const Worker&) = delete;
+
+    template <class Job>
+    void post(Job job) {
+        if (!thread_) thread_ = std::make_unique<net::thread_pool>(1);
+        net::post(*thread_, std::move(job));
+    }
+
+private:
+    WorkerJoiner& joiner_;
+    std::unique_ptr<net::thread_pool> thread_;
+};
+
+}  // namespace resilience::kafka::detail
+
+#endif
