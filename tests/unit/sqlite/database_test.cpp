@@ -1,73 +1,18 @@
 // SPDX-License-Identifier: MIT
-#include "unit/sqlite/sqlite_fixture.hpp"
+#include "unit/sqlite/database_world.hpp"
 
 #include <boost/asio/bind_cancellation_slot.hpp>
 #include <boost/asio/bind_executor.hpp>
 #include <boost/asio/cancellation_signal.hpp>
 #include <boost/asio/thread_pool.hpp>
 
-#include <sys/resource.h>
-#include <sys/stat.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
 #include <atomic>
-#include <csignal>
-#include <memory>
 #include <thread>
 
 using namespace resilience;
 using namespace resilience::sqlite;
 using namespace resilience::sqlite::test;
 using namespace std::chrono_literals;
-
-namespace {
-
-struct World {
-    Folder folder;
-    net::io_context io;
-    std::optional<Database> database;
-
-    explicit World(DatabaseOptions options = {}) {
-        if (options.path.empty()) options.path = folder.file();
-        database.emplace(io.get_executor(), std::move(options));
-    }
-    Result<Rows> operator()(std::string sql, std::vector<Parameter> values = {}) {
-        return execute(io, *database, std::move(sql), std::move(values));
-    }
-    Result<void> run_script(std::string sql) { return script(io, *database, sql); }
-    // Makes the table `t` with `rows` rows.
-    void fill(int rows = 0) {
-        REQUIRE(run_script("CREATE TABLE t (a INTEGER PRIMARY KEY, b TEXT UNIQUE)"));
-        for (int i = 1; i <= rows; ++i) {
-            REQUIRE((*this
-            )("INSERT INTO t VALUES (?1, ?2)", parameters(i, std::to_string(i))));
-        }
-    }
-    std::int64_t count() { return number((*this)("SELECT count(*) FROM t")); }
-};
-
-// Completes without anybody waiting; the results are looked at later.
-template <class T>
-struct Pending {
-    std::shared_ptr<std::optional<Result<T>>> result =
-        std::make_shared<std::optional<Result<T>>>();
-    void operator()(Result<T> r) const { result->emplace(std::move(r)); }
-    bool done() const { return result->has_value(); }
-    Errc error() const {
-        REQUIRE(done());
-        REQUIRE_FALSE((*result)->has_value());
-        return static_cast<Errc>((*result)->error().code.value());
-    }
-};
-
-Pending<Rows> start(Database& database, std::string sql) {
-    Pending<Rows> pending;
-    database.async_execute(std::move(sql), {}, pending);
-    return pending;
-}
-
-}  // namespace
 
 TEST_CASE("every kind of value comes back as it was given") {
     World world({.path = ":memory:"});
@@ -348,162 +293,6 @@ TEST_CASE("many threads may use one database") {
         pool.join();
     }
     CHECK(good == 200);
-}
-
-TEST_CASE("O2: a full disk is storage_full, nothing half-written stays, and it recovers"
-) {
-    World world;
-    world.fill(1);
-    SUBCASE("the limit of pages") {
-        const auto pages = number(world("PRAGMA page_count"));
-        REQUIRE(world("PRAGMA max_page_count = " + std::to_string(pages)));
-        const auto filled =
-            world("INSERT INTO t VALUES (2, ?1)", parameters(std::string(100'000, 'x')));
-        CHECK(filled.error() == Errc::storage_full);
-        REQUIRE(world("PRAGMA max_page_count = 100000"));
-    }
-    SUBCASE("the limit of the file's size") {
-        std::signal(SIGXFSZ, SIG_IGN);
-        rlimit before{};
-        ::getrlimit(RLIMIT_FSIZE, &before);
-        auto limit = before;
-        limit.rlim_cur = 64 * 1024;
-        REQUIRE(::setrlimit(RLIMIT_FSIZE, &limit) == 0);
-        const auto filled =
-            world("INSERT INTO t VALUES (2, ?1)", parameters(std::string(200'000, 'x')));
-        ::setrlimit(RLIMIT_FSIZE, &before);
-        CHECK(filled.error() == Errc::storage_full);
-        CHECK(is_retryable(filled.error().code));
-    }
-    CHECK(world.count() == 1);
-    CHECK(world("INSERT INTO t VALUES (2, ?1)", parameters(std::string(200'000, 'x')))
-              .has_value());
-    CHECK(
-        number(world(
-            "SELECT count(*) FROM pragma_integrity_check WHERE integrity_check = 'ok'"
-        )) == 1
-    );
-}
-
-TEST_CASE("O2: a read-only database is storage_full, and reading goes on") {
-    World world;
-    world.fill(2);
-    Database reader(
-        world.io.get_executor(), {.path = world.folder.file(), .read_only = true}
-    );
-    CHECK(execute(world.io, reader, "DELETE FROM t").error() == Errc::storage_full);
-    CHECK(number(execute(world.io, reader, "SELECT count(*) FROM t")) == 2);
-    auto t = begin(world.io, reader);
-    CHECK(number(execute(world.io, t, "SELECT count(*) FROM t")) == 2);
-    CHECK(execute(world.io, t, "DELETE FROM t").error() == Errc::storage_full);
-}
-
-TEST_CASE("O2: a read-only file and a read-only directory are storage that cannot be used"
-) {
-    Folder folder;
-    {
-        World world({.path = folder.file()});
-        world.fill(1);
-    }
-    ::chmod(folder.file().c_str(), 0444);
-    ::chmod(folder.path().c_str(), 0555);
-    const auto child = ::fork();
-    if (child == 0) {
-        // Permissions bind everybody but root.
-        if (::getuid() == 0 && ::setuid(65534) != 0) ::_exit(10);
-        net::io_context io;
-        Database old_file(io.get_executor(), {.path = folder.file()});
-        Database new_file(io.get_executor(), {.path = folder.path() / "new.db"});
-        const auto written = execute(io, old_file, "INSERT INTO t VALUES (7, 'x')");
-        const auto made = execute(io, new_file, "CREATE TABLE t (a)");
-        const auto down = [](const Result<Rows>& r) {
-            return !r && is_retryable(r.error().code);
-        };
-        ::_exit((down(written) ? 0 : 1) + (down(made) ? 0 : 2));
-    }
-    int status = 0;
-    REQUIRE(::waitpid(child, &status, 0) == child);
-    ::chmod(folder.path().c_str(), 0755);
-    ::chmod(folder.file().c_str(), 0644);
-    CHECK(WEXITSTATUS(status) == 0);
-    World world({.path = folder.file()});
-    CHECK(world.count() == 1);
-}
-
-TEST_CASE("O2: a file that cannot be opened is unavailable, until it can") {
-    Folder folder;
-    const auto later = folder.path() / "later";
-    World world({.path = later / "db"});
-    CHECK(
-        wait<void>(world.io, world.database->async_open()).error() == Errc::unavailable
-    );
-    CHECK(world("SELECT 1").error() == Errc::unavailable);
-    std::filesystem::create_directory(later);
-    CHECK(world("SELECT 1").has_value());
-}
-
-TEST_CASE("a file that is no database is corrupt_data and is left as it is") {
-    Folder folder;
-    const std::string content(5000, 'x');
-    std::ofstream(folder.file()) << content;
-    World world({.path = folder.file()});
-    CHECK(world("SELECT 1").error() == Errc::corrupt_data);
-    CHECK(world.database->stats().performed == 1);
-    CHECK(read_file(folder.file()) == content);
-}
-
-TEST_CASE("another process that writes is waited for up to busy_timeout") {
-    World world;
-    world.fill();
-    auto blocker = begin(world.io, *world.database);
-    Database other(
-        world.io.get_executor(), {.path = world.folder.file(), .busy_timeout = 2ms}
-    );
-    CHECK(
-        execute(world.io, other, "INSERT INTO t VALUES (1, 'x')").error() ==
-        Errc::timed_out
-    );
-    CHECK(number(execute(world.io, other, "SELECT count(*) FROM t")) == 0);
-
-    Database patient(world.io.get_executor(), {.path = world.folder.file()});
-    const auto waiting = start(patient, "INSERT INTO t VALUES (1, 'x')");
-    // The wait for a busy file ends with the database, too.
-    const auto doomed = [&] {
-        Database impatient(world.io.get_executor(), {.path = world.folder.file()});
-        return start(impatient, "INSERT INTO t VALUES (2, 'y')");
-    }();
-    REQUIRE(wait<void>(world.io, blocker.async_commit()));
-    world.io.restart();
-    world.io.run();
-    CHECK(waiting.result->value().has_value());
-    CHECK(doomed.error() == Errc::closed);
-    CHECK(world.count() == 1);
-}
-
-TEST_CASE("two processes write to one file at once and lose nothing") {
-    Folder folder;
-    constexpr int writes = 100;
-    const auto write_all = [&](int first) {
-        net::io_context io;
-        Database database(io.get_executor(), {.path = folder.file()});
-        int lost = 0;
-        // Both may make the table, and both may change the mode of the new file.
-        if (!script(io, database, "CREATE TABLE IF NOT EXISTS t (a INTEGER PRIMARY KEY)"))
-            ++lost;
-        for (int i = first; i < first + writes; ++i) {
-            if (!execute(io, database, "INSERT INTO t VALUES (?1)", parameters(i)))
-                ++lost;
-        }
-        return lost;
-    };
-    const auto child = ::fork();
-    if (child == 0) ::_exit(write_all(1) == 0 ? 0 : 1);
-    CHECK(write_all(1000) == 0);
-    int status = 0;
-    REQUIRE(::waitpid(child, &status, 0) == child);
-    CHECK(WEXITSTATUS(status) == 0);
-    World world({.path = folder.file()});
-    CHECK(world.count() == 2 * writes);
 }
 
 TEST_CASE("a bad option of the database is named") {
