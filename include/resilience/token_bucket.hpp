@@ -189,7 +189,6 @@ public:
 private:
     using View = detail::BucketWord::View;
 
-    Admission judge(const View& view, std::int64_t next) const noexcept;
     void mark_promise(std::int64_t start) noexcept;
 
     const detail::BucketLaw& law() const noexcept { return word_.law(); }
@@ -227,18 +226,13 @@ inline TokenBucketOptions TokenBucket::options() const noexcept {
         .max_debt = law().max_debt};
 }
 
-inline Admission TokenBucket::judge(const View& view, std::int64_t next) const noexcept {
-    return next <= view.now ? Admission::admit()
-                            : Admission::refuse(law().wait(next - view.now, view.phase));
-}
-
 inline Admission TokenBucket::try_acquire(std::uint32_t n, TimePoint now) noexcept {
     if (n == 0) return Admission::admit();
     if (n > law().burst) return Admission::refuse(Admission::never);
     Admission answer;
     word_.update(detail::nanoseconds_of(now), [&](const View& view, std::int64_t& next) {
         next = law().taken(view.zero, view.now, n);
-        answer = judge(view, next);
+        answer = law().judge(next, {view.now, view.phase});
         return answer.admitted;
     });
     return answer;
@@ -248,7 +242,7 @@ inline Admission TokenBucket::check(std::uint32_t n, TimePoint now) const noexce
     if (n == 0) return Admission::admit();
     if (n > law().burst) return Admission::refuse(Admission::never);
     const View view = word_.view(detail::nanoseconds_of(now));
-    return judge(view, law().taken(view.zero, view.now, n));
+    return law().judge(law().taken(view.zero, view.now, n), {view.now, view.phase});
 }
 
 inline std::uint32_t TokenBucket::acquire_up_to(std::uint32_t n, TimePoint now) noexcept {
@@ -292,13 +286,19 @@ inline Reservation TokenBucket::reserve(
             next = std::max(next, start + n * law().token - law().capacity);
             mark_promise(at + wait.count());
         }
-        r.start = now + std::chrono::duration_cast<Clock::duration>(r.wait);
+        if (!r.granted) return false;
+        if (r.wait.count() > 0) {
+            r.start = TimePoint{
+                std::chrono::duration_cast<Clock::duration>(nanoseconds{at} + r.wait)};
+        } else {
+            r.start = now;
+        }
         r.receipt = {
             .tokens = n,
             .returned = returned_.load(std::memory_order_relaxed),
             .taken_at = at,
             .drained = next - (view.now - law().capacity)};
-        return r.granted;
+        return true;
     });
     return r;
 }

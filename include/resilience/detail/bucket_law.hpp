@@ -2,6 +2,8 @@
 #ifndef RESILIENCE_DETAIL_BUCKET_LAW_HPP
 #define RESILIENCE_DETAIL_BUCKET_LAW_HPP
 
+#include <resilience/admission.hpp>
+
 #include <algorithm>
 #include <bit>
 #include <chrono>
@@ -68,6 +70,8 @@ struct BucketLaw {
     /// Capacity and debt together stay below this many units.
     static constexpr std::int64_t kMostUnits = (std::int64_t{1} << 60) - 1;
     static constexpr std::int64_t kCoarsestTick = 10'000'000;
+    /// Counts as returned tokens when a bucket is reset: nothing taken before comes back.
+    static constexpr std::uint64_t kReset = std::uint64_t{1} << 40;
     /// Stands for every wait of 146 years or more.
     static constexpr std::int64_t kLongestWait = std::int64_t{1} << 62;
 
@@ -152,6 +156,12 @@ struct BucketLaw {
         return std::chrono::nanoseconds{longest ? kLongestWait : ticks * tick - phase};
     }
 
+    /// Whether a taking that leaves `next` fits, and if not, for how long it does not.
+    constexpr Admission judge(std::int64_t next, Moment now) const noexcept {
+        return next <= now.units ? Admission::admit()
+                                 : Admission::refuse(wait(next - now.units, now.phase));
+    }
+
     /// The fewest whole tokens that make up `units`.
     constexpr std::uint64_t tokens_of(std::int64_t units) const noexcept {
         return static_cast<std::uint64_t>(ceil_div(units, token));
@@ -169,6 +179,7 @@ struct BucketLaw {
         const std::int64_t taken = receipt.tokens * token;
         const std::int64_t room = receipt.drained - taken;
         const std::uint64_t others = returned - receipt.returned;
+        if (others >= kReset) return 0;
         const std::int64_t headroom =
             others > static_cast<std::uint64_t>(room / token)
                 ? 0
