@@ -46,12 +46,21 @@ function(resilience_component name)
   list(FILTER needs INCLUDE REGEX "^resilience::")
   list(TRANSFORM needs REPLACE "^resilience::" "")
   set_property(GLOBAL APPEND PROPERTY RESILIENCE_COMPONENTS ${name})
+  set_property(GLOBAL APPEND PROPERTY RESILIENCE_HEADERS ${arg_HEADERS})
   set_property(GLOBAL PROPERTY RESILIENCE_${name}_NEEDS "${needs}")
   set_property(GLOBAL PROPERTY RESILIENCE_${name}_FIND "${arg_FIND}")
 endfunction()
 
 # Writes and installs the package config, which loads only the components asked for.
 function(resilience_install_package)
+  # A header that no component declares would be missing from every installation.
+  get_property(declared GLOBAL PROPERTY RESILIENCE_HEADERS)
+  file(GLOB_RECURSE undeclared CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/include/*.hpp)
+  list(REMOVE_ITEM undeclared ${declared})
+  if(undeclared)
+    message(FATAL_ERROR "no component declares: ${undeclared}")
+  endif()
+
   get_property(components GLOBAL PROPERTY RESILIENCE_COMPONENTS)
   set(RESILIENCE_COMPONENT_TABLE "")
   foreach(name IN LISTS components)
