@@ -35,64 +35,58 @@ else
 end
 local phase = now % unit
 now = now - phase
-local level, since, changed, wait, after = {}, {}, {}, {}, {}
+local reply = {phase, 0, 0, 0}
+local last, at, took = {}, {}, {}
 local refused = false
 for k = 1, #KEYS do
   local key = KEYS[k]
-  local have, at = level[key], since[key]
-  if not have then
-    have, at = full, now
+  local have, since = full, now
+  local before = last[key]
+  if before then
+    have, since = reply[3 * before], at[before]
+  else
     local state = redis.call('GET', key)
     if state then
       if #state ~= 24 then return redis.error_reply('CORRUPT not a bucket') end
       local credits, cost
-      at, credits, cost = struct.unpack('<ddd', state)
-      if not (at >= 0 and credits >= 0 and cost > 0) then
+      since, credits, cost = struct.unpack('<ddd', state)
+      if not (since >= 0 and credits >= 0 and cost > 0) then
         return redis.error_reply('CORRUPT not a bucket')
       end
       if cost ~= price then credits = (credits - credits % cost) / cost * price end
-      local passed = math.floor((now - at) / unit)
-      if passed < 0 then passed = 0 else at = now end
-      if passed >= (full - credits) / rate then have = full
-      else have = credits + passed * rate end
+      local passed = math.floor((now - since) / unit)
+      if passed < 0 then passed = 0 else since = now end
+      if passed < (full - credits) / rate then have = credits + passed * rate end
     end
-    since[key] = at
   end
-  local want = ARGV[6 + k] + 0
-  wait[k] = 0
+  local want, wait = ARGV[6 + k] + 0, 0
   if have < want then
     refused = true
-    wait[k] = math.ceil((want - have) / rate) + math.ceil((at - now) / unit)
+    wait = math.ceil((want - have) / rate) + math.ceil((since - now) / unit)
   elseif mode == '1' and want > 0 then
     have = have - want
-    changed[key] = true
+    took[key] = true
   end
-  level[key] = have
-  after[k] = have
+  last[key], at[k] = k, since
+  reply[3 * k - 1], reply[3 * k] = wait, have
 end
-if mode == '2' and not refused then
-  for k = 1, #KEYS do
+for k = 1, #KEYS do
+  local key, have, rest = KEYS[k], reply[3 * k], 0
+  if mode == '2' and not refused then
     local want = ARGV[6 + k] + 0
     if want > 0 then
-      after[k] = after[k] - want
-      level[KEYS[k]] = after[k]
-      changed[KEYS[k]] = true
+      have = have - want
+      reply[3 * k] = have
+      took[key] = true
     end
   end
-end
-local reply = {phase}
-for k = 1, #KEYS do
-  local key, have = KEYS[k], after[k]
-  local rest = 0
   if have < full then
-    rest = math.ceil((full - have) / rate) + math.ceil((since[key] - now) / unit)
+    rest = math.ceil((full - have) / rate) + math.ceil((at[k] - now) / unit)
   end
-  local n = #reply
-  reply[n + 1], reply[n + 2], reply[n + 3] = wait[k], have, rest
-  if changed[key] and have == level[key] then
-    changed[key] = nil
+  reply[3 * k + 1] = rest
+  if took[key] and last[key] == k then
     local life = math.max(ARGV[5] + 0, math.ceil(rest * unit / 1000) + 1)
-    redis.call('SET', key, struct.pack('<ddd', since[key], have, price),
+    redis.call('SET', key, struct.pack('<ddd', at[k], have, price),
       'PX', string.format('%.0f', life))
   end
 end

@@ -156,6 +156,7 @@ struct ReplyReader::Builder {
     }
 
     static void* create_nil(const redisReadTask* task) {
+        if (task->type == REDIS_REPLY_NIL) return refuse(task);  // of RESP3
         return add(task, 0, [](Reply&) {});
     }
 
