@@ -19,7 +19,9 @@ using namespace std::chrono_literals;
 namespace {
 
 redis::ConnectionOptions server() {
-    return redis::with_address(fixture::required("REDIS_ADDR"), {.request_timeout = 5s});
+    return redis::with_address(
+        fixture::required("REDIS_ADDR"), {.request_timeout = 5s, .silence_limit = 5s}
+    );
 }
 
 contract::MakeStore redis_store(std::string prefix = fixture::unique_name() + ":") {
