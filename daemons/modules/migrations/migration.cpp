@@ -71,13 +71,12 @@ std::vector<std::string> statements(std::string_view sql) {
         const auto text = line.find_first_not_of(' ');
         if (text == std::string_view::npos || line.substr(text).starts_with("--"))
             continue;
+        if (!current.empty()) current += '\n';
         current.append(line);
         if (line.ends_with(';')) {
             current.pop_back();
             all.push_back(std::move(current));
             current.clear();
-        } else {
-            current += '\n';
         }
     }
     if (!current.empty()) all.push_back(std::move(current));

@@ -118,7 +118,7 @@ std::int64_t Process::resident_kib() const {
 }
 
 std::string shell(const std::string& command, const Environment& environment) {
-    std::string line;
+    std::string line = R"(env -i PATH="$PATH" HOME="$HOME" )";
     for (const auto& [name, value] : environment) line += name + "='" + value + "' ";
     line += command + " 2>&1";
     FILE* pipe = ::popen(line.c_str(), "r");

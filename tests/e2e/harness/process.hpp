@@ -49,7 +49,7 @@ private:
     std::filesystem::path log_;
 };
 
-/// Runs a command by the shell. @throws std::runtime_error It exits with another code
+/// Runs a program by the shell, with the environment of @ref Process. @throws std::runtime_error It exits with another code
 /// than 0; the text holds what it printed.
 std::string shell(const std::string& command, const Environment& environment = {});
 
