@@ -26,8 +26,13 @@ CREATE TABLE outbox_events (
 ) WITH (fillfactor = 80, autovacuum_vacuum_scale_factor = 0.01, autovacuum_vacuum_threshold = 1000);
 
 CREATE INDEX outbox_events_due ON outbox_events (seq) WHERE status = 'NEW';
-CREATE INDEX outbox_events_held ON outbox_events (partition_key, seq) WHERE status = 'PROCESSING';
-CREATE INDEX outbox_events_waiting ON outbox_events (partition_key, seq)
-    WHERE status = 'NEW' AND retry_count > 0;
+CREATE INDEX outbox_events_claimed ON outbox_events (seq) WHERE status = 'PROCESSING';
+-- A predicate that the planner sees through lets it take outbox_events_due instead, as soon as its
+-- statistics are behind: then each row of a claim costs a pass over the whole backlog. Queries must
+-- repeat these words exactly.
+CREATE INDEX outbox_events_held ON outbox_events (partition_key)
+    WHERE CASE WHEN status = 'PROCESSING' THEN true END;
+CREATE INDEX outbox_events_waiting ON outbox_events (partition_key, available_at)
+    WHERE CASE WHEN status = 'NEW' AND retry_count > 0 THEN true END;
 CREATE INDEX outbox_events_window ON outbox_events (lane, xid);
 CREATE UNIQUE INDEX outbox_events_seq ON outbox_events (seq);
