@@ -45,7 +45,8 @@ struct KafkaSinkOptions {
     fails and its neighbours are delivered. When Kafka is down, what was handed over is
     withdrawn before it is reported, and the producer is replaced: nothing is sent behind
     the relay's back, and an event that a broker took all the same is a duplicate, never
-    an inversion.
+    an inversion: the first copies of a key's events lie in the topic in their order.
+    Between topics, or partitions that a strategy chose, a key has no order.
 
     @par Errors
     Those of @ref Producer::async_produce. The retryable ones speak of the cluster.

@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: MIT
+#ifndef RESILIENCE_TESTS_INTEGRATION_KAFKA_PRIVATE_BROKER_HPP
+#define RESILIENCE_TESTS_INTEGRATION_KAFKA_PRIVATE_BROKER_HPP
+
+#include "integration/kafka/cluster.hpp"
+
+#include <sys/types.h>
+
+#include <filesystem>
+#include <string>
+
+namespace resilience::test {
+
+/** An Apache Kafka of the test's own, to be stopped, killed and started again.
+
+    One node with a data directory that is removed at the end; topics are not made by
+    themselves. Its jars are those of RESILIENCE_TEST_KAFKA_JARS.
+*/
+class PrivateBroker {
+public:
+    /// Starts it and waits until it answers.
+    PrivateBroker();
+    ~PrivateBroker();
+    PrivateBroker(const PrivateBroker&) = delete;
+    PrivateBroker& operator=(const PrivateBroker&) = delete;
+
+    const Cluster& cluster() const { return cluster_; }
+
+    /// The process stands still, its sockets stay open.
+    void pause();
+    void resume();
+
+    /// Ends the process as a crash would.
+    void kill();
+
+    /// Starts it again on the same data and port.
+    void start();
+
+private:
+    void write_settings(int port, int controller_port) const;
+
+    std::filesystem::path home_;
+    std::string jars_;
+    Cluster cluster_{""};
+    pid_t process_ = -1;
+};
+
+}  // namespace resilience::test
+
+#endif
