@@ -6,6 +6,8 @@
 #include <sqlite3.h>
 
 #include <algorithm>
+#include <cctype>
+#include <string_view>
 #include <type_traits>
 #include <utility>
 
@@ -69,6 +71,19 @@ std::size_t size_of(const Value& value) {
     return bytes;
 }
 
+// Tells INSERT, UPDATE and DELETE ... RETURNING from commands such as PRAGMA, which write
+// and return as well but refuse to run inside of a transaction.
+bool returns_changes(sqlite3_stmt* statement) {
+    if (sqlite3_stmt_readonly(statement) != 0) return false;
+    constexpr std::string_view word = "RETURNING";
+    const std::string_view sql = sqlite3_sql(statement);
+    const auto same = [](char a, char b) {
+        return std::toupper(static_cast<unsigned char>(a)) == b;
+    };
+    return std::search(sql.begin(), sql.end(), word.begin(), word.end(), same) !=
+           sql.end();
+}
+
 // Leaves a kept statement as it was found, whatever happened in between.
 class Use {
 public:
@@ -127,10 +142,9 @@ Result<Rows> Connection::execute(
                 std::to_string(parameters.size())
         );
     }
-    // A command that writes and returns could be given up between two of its rows, and
-    // would then be committed: it needs a transaction that can be rolled back.
-    const bool guarded = sqlite3_stmt_readonly(statement) == 0 &&
-                         sqlite3_column_count(statement) > 0 && !in_transaction();
+    // A change that returns rows could be given up between two of them, and would then be
+    // committed: it needs a transaction that can be rolled back.
+    const bool guarded = returns_changes(statement) && !in_transaction();
     if (guarded) {
         if (auto begun = command("BEGIN IMMEDIATE"); !begun) return begun.error();
     }

@@ -120,6 +120,21 @@ TEST_CASE("a file that is no database is corrupt_data and is left as it is") {
     CHECK(read_file(folder.file()) == content);
 }
 
+TEST_CASE("a file that was damaged and put right is opened again") {
+    World world;
+    world.fill(1);
+    REQUIRE(world("PRAGMA wal_checkpoint(TRUNCATE)"));
+    REQUIRE(world("PRAGMA cache_size = 0"));
+    const auto saved = world.folder.path() / "saved";
+    std::filesystem::copy_file(world.folder.file(), saved);
+    const auto size = std::filesystem::file_size(saved);
+    std::ofstream(world.folder.file(), std::ios::in | std::ios::out)
+        << std::string(size, 'x');
+    CHECK(world("SELECT b FROM t").error() == Errc::corrupt_data);
+    std::filesystem::rename(saved, world.folder.file());
+    CHECK(world.count() == 1);
+}
+
 TEST_CASE("another process that writes is waited for up to busy_timeout") {
     World world;
     world.fill();

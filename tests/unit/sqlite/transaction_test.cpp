@@ -122,6 +122,15 @@ TEST_CASE("a full disk rolls the transaction back, also for its later commands")
     CHECK(world.count() == 0);
 }
 
+TEST_CASE("a result that is too large rolls the transaction back with what it changed") {
+    World world({.max_result_bytes = 2048});
+    for (int i = 0; i < 100; ++i) REQUIRE(world.insert(*world.database, i));
+    auto t = begin(world.io, *world.database);
+    CHECK(execute(world.io, t, "DELETE FROM t RETURNING a").error() == Errc::too_large);
+    CHECK(world.commit(t).error() == Errc::closed);
+    CHECK(world.count() == 100);
+}
+
 TEST_CASE("a cancelled command rolls the transaction back") {
     World world;
     auto t = begin(world.io, *world.database);
