@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: MIT
+#ifndef RESILIENCE_BENCH_MEDIAN_HPP
+#define RESILIENCE_BENCH_MEDIAN_HPP
+
+#include <algorithm>
+#include <cstddef>
+#include <utility>
+#include <vector>
+
+namespace resilience::bench {
+
+/// The value below which the given share of `values` lies; they must not be empty.
+inline double quantile(std::vector<double> values, double share) {
+    std::sort(values.begin(), values.end());
+    const auto last = static_cast<double>(values.size() - 1);
+    return values[static_cast<std::size_t>(share * last + 0.5)];
+}
+
+inline double median(std::vector<double> values) {
+    return quantile(std::move(values), 0.5);
+}
+
+}  // namespace resilience::bench
+
+#endif
