@@ -34,7 +34,8 @@ void log_parts(
          {"database_embedded", !database_settings.use_postgres},
          {"buckets", shared ? "Redis at " + redis.address : "in this process"},
          {"buckets_embedded", !shared},
-         {"data_dir", fs::absolute(database_settings.data_dir).string()}}
+         {"data_dir",
+          fs::absolute(database_settings.data_dir).lexically_normal().string()}}
     );
 }
 

@@ -11,7 +11,10 @@
 namespace resilience::modules::bucket {
 namespace {
 
-constexpr std::int64_t parts = 1'000'000;
+// Decimals that are kept. More of them would make fractions so odd, such as 16666667
+// tokens in 10^6 seconds, that no clock counts them exactly.
+constexpr std::int64_t parts_below_one = 1'000'000;
+constexpr std::int64_t parts_from_one = 1'000;
 constexpr double least_rate = 1e-6;
 constexpr double most_rate = 1e9;
 
@@ -27,7 +30,7 @@ void declare(host::Config& config, BucketSettings& settings) {
         settings.refill_rate,
         least_rate,
         most_rate,
-        "Tokens that arrive in a second; six decimals count"
+        "Tokens that arrive in a second; six decimals count, three from 1 on"
     );
     config.choice(
         "BUCKET_ALGORITHM", settings.algorithm, {"token_bucket"}, "How tokens are counted"
@@ -42,9 +45,10 @@ BucketLimit limit_of(const BucketSettings& settings) {
     if (!(rate >= least_rate && rate <= most_rate)) {
         throw std::invalid_argument("BUCKET_REFILL_RATE: must be 0.000001 to 1000000000");
     }
-    const std::int64_t millionths = std::llround(rate * static_cast<double>(parts));
-    const std::int64_t divisor = std::gcd(millionths, parts);
-    const std::int64_t tokens = millionths / divisor;
+    const std::int64_t parts = rate < 1 ? parts_below_one : parts_from_one;
+    const std::int64_t numerator = std::llround(rate * static_cast<double>(parts));
+    const std::int64_t divisor = std::gcd(numerator, parts);
+    const std::int64_t tokens = numerator / divisor;
     if (tokens > std::numeric_limits<std::uint32_t>::max()) {
         throw std::invalid_argument(
             "BUCKET_REFILL_RATE: has too many decimals for so high a rate"

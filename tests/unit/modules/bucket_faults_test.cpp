@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "route_fixture.hpp"
 
+#include <host/app.hpp>
 #include <host/config.hpp>
 #include <modules/bucket/routes.hpp>
 
@@ -84,6 +85,17 @@ TEST_CASE("M3: an answer that did not come is 503 and never an admission") {
     }
 }
 
+TEST_CASE("M10: the health part bucket is required and keeps the server's words") {
+    net::io_context context;
+    BrokenStore store;
+    host::App app{{.name = "test", .log_level = "error"}};
+    bucket::mount(app, store, {});
+    const auto found = fixture::run(context, app.health().examine("bucket")).value();
+    CHECK(found.need == host::Need::required);
+    CHECK(found.health.state == host::HealthState::down);
+    CHECK(found.health.detail.find("secret") == std::string::npos);
+}
+
 TEST_CASE("M11: the refill rate becomes an exact fraction") {
     const auto is = [](const bucket::BucketLimit& limit, std::uint32_t n, int seconds) {
         return limit.tokens == n && limit.period == std::chrono::seconds{seconds};
@@ -95,6 +107,7 @@ TEST_CASE("M11: the refill rate becomes an exact fraction") {
     CHECK(is(limit_of(0.000001), 1, 1'000'000));
     CHECK(is(limit_of(1e9), 1'000'000'000, 1));
     CHECK(is(limit_of(1.0 / 3.0), 333'333, 1'000'000));
+    CHECK(is(limit_of(1000.0 / 60.0), 16'667, 1000));
 }
 
 TEST_CASE("M11: a limit that cannot be kept is refused by name") {
@@ -108,7 +121,7 @@ TEST_CASE("M11: a limit that cannot be kept is refused by name") {
         );
     }
     CHECK_THROWS_WITH(
-        limit_of(4999.999999),
+        limit_of(4999999.999),
         "BUCKET_REFILL_RATE: has too many decimals for so high a rate"
     );
 }

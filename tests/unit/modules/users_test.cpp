@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "embedded_users.hpp"
 
+#include <host/app.hpp>
 #include <host/config.hpp>
 #include <modules/users/event_settings.hpp>
 
@@ -280,4 +281,20 @@ TEST_CASE("M12: an event that cannot be written takes its user with it") {
     service.rows("DROP TABLE outbox_events");
     CHECK(service.post("/v1/users", body_of("a@b.c", "Ann")).status >= 400);
     CHECK(service.users() == 0);
+}
+
+TEST_CASE("M10: the health part users is required and speaks of the database") {
+    fixture::EmbeddedUsers service;
+    host::AppOptions options{.name = "test", .log_level = "error"};
+    options.health.reuse = {};
+    host::App app{options};
+    users::mount(app, service.database, *service.store);
+    const auto examine = [&] {
+        return fixture::run(service.context, app.health().examine("users")).value();
+    };
+    CHECK(examine().need == host::Need::required);
+    CHECK(examine().health.state == host::HealthState::up);
+    service.rows("DROP TABLE users");
+    CHECK(examine().health.state == host::HealthState::down);
+    CHECK(examine().health.detail.find("migrate up") != std::string::npos);
 }
