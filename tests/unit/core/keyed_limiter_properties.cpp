@@ -123,7 +123,7 @@ TEST_CASE("P10: without room the table is stricter, and never looser for any key
 
 TEST_CASE("threads that bring the same new keys at once make one bucket for each") {
     const TokenBucketOptions o{.tokens = 1, .period = 24h, .burst = 5};
-    for (int round = 0; round < 20; ++round) {
+    for (int round = 0; round < 100; ++round) {
         KeyedLimiter limiter{{.limit = o, .keys = 500, .hash_key = kSecret}, at(0)};
         std::latch start{kThreads};
         const auto log = in_threads([&](int, std::vector<Admitted>& mine) {
