@@ -94,12 +94,9 @@ std::optional<Address> parse_address(std::string_view text, const Address& defau
             address.host = host;
         }
         port = text.substr(colon + 1);
-    } else if (text.find_first_not_of("0123456789") == std::string_view::npos) {
-        port = text;
     } else {
-        if (!is_host(text)) return std::nullopt;
-        address.host = text;
-        return address;
+        // A word alone is a port: as a host it would hide a slip in `PORT`.
+        port = text;
     }
     const auto number = parse_number<std::uint16_t>(port);
     if (!number) return std::nullopt;

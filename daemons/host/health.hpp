@@ -32,6 +32,7 @@ struct PartHealth {
 /// Whether the program can do its work without a part.
 enum class Need : std::uint8_t { required, optional };
 
+/// Asks a part. Must end soon when it is cancelled (`terminal`).
 using HealthCheck = std::function<net::awaitable<PartHealth>()>;
 
 struct HealthOptions {

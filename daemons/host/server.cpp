@@ -37,7 +37,8 @@ constexpr std::chrono::milliseconds accept_pause{100};
 
 }  // namespace
 
-// Everything but `open_count` is touched on `executor` alone.
+// Everything but `open_count` and `port`, which stays as it is from @ref Server::listen
+// on, is touched on `executor` alone.
 struct Server::Impl : std::enable_shared_from_this<Impl> {
     Impl(net::any_io_executor outer, std::shared_ptr<ServerState> server)
         : io(outer),
@@ -59,6 +60,7 @@ struct Server::Impl : std::enable_shared_from_this<Impl> {
     std::mt19937_64 seeds;
     std::unordered_set<std::shared_ptr<Connection>> open;
     std::atomic<std::size_t> open_count = 0;
+    std::uint16_t port = 0;
 
     net::awaitable<void> accept_all();
     void serve(tcp::socket socket);
@@ -98,14 +100,11 @@ void Server::listen() {
     if (!ec) acceptor.set_option(tcp::acceptor::reuse_address{true}, ec);
     if (!ec) acceptor.bind(endpoint, ec);
     if (!ec) acceptor.listen(tcp::acceptor::max_listen_connections, ec);
+    if (!ec) impl_->port = acceptor.local_endpoint(ec).port();
     if (ec) fail_to_listen(address, ec);
 }
 
-std::uint16_t Server::port() const {
-    error_code ec;
-    const auto endpoint = impl_->acceptor.local_endpoint(ec);
-    return ec ? std::uint16_t{0} : endpoint.port();
-}
+std::uint16_t Server::port() const noexcept { return impl_->port; }
 
 void Server::start() {
     impl_->state->metrics.prepare(impl_->state->router);
@@ -141,6 +140,7 @@ net::awaitable<void> Server::Impl::accept_all() {
             // Out of descriptors or memory: what ends frees some, and trying at once
             // again would only burn the processor.
             if (!failing) state->log.warn("cannot accept", {{"error", ec.message()}});
+            if (!failing) state->metrics.rejected("accept-failed");
             failing = true;
             net::steady_timer pause{executor, accept_pause};
             co_await pause.async_wait(net::redirect_error(net::use_awaitable, ec));

@@ -77,8 +77,8 @@ public:
     */
     void listen();
 
-    /// The port listened on.
-    std::uint16_t port() const;
+    /// The port listened on, from @ref listen on. Safe from any thread.
+    std::uint16_t port() const noexcept;
 
     /// Accepts connections until @ref async_drain.
     void start();
@@ -87,6 +87,7 @@ public:
     /// Returns false when `bound` passed first and the rest was cut.
     net::awaitable<bool> drain(std::chrono::milliseconds bound);
 
+    /// How many connections are open. Safe from any thread.
     std::size_t connections() const noexcept;
 
 private:

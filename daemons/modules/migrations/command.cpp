@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <utility>
 
 namespace resilience::modules::migrations {
 namespace {
@@ -56,8 +57,8 @@ net::awaitable<Result<void>> perform(std::string command, backing::Database& dat
     const auto progress = [up](const Migration& migration) {
         std::printf("%s %s\n", up ? "applied" : "took back", label(migration).c_str());
     };
-    const auto done =
-        up ? co_await schema->up(progress) : co_await schema->down(progress);
+    auto work = up ? schema->up(progress) : schema->down(progress);
+    const auto done = co_await std::move(work);
     if (!done) co_return done.error();
     if (*done == 0) std::printf("%s\n", up ? "nothing to apply" : "nothing to take back");
     co_return Result<void>{};

@@ -57,19 +57,20 @@ net::awaitable<Result<const Migration*>> perform(
         auto done = co_await transaction.async_execute(std::move(statement));
         if (!done) co_return done.error();
     }
-    auto noted = up ? co_await backing::execute(
-                          transaction,
-                          "INSERT INTO schema_migrations (version, name, checksum) "
-                          "VALUES ($1, $2, $3)",
-                          migration.version,
-                          migration.name,
-                          migration.checksum
-                      )
-                    : co_await backing::execute(
-                          transaction,
-                          "DELETE FROM schema_migrations WHERE version = $1",
-                          migration.version
-                      );
+    auto note = up ? backing::execute(
+                         transaction,
+                         "INSERT INTO schema_migrations (version, name, checksum) "
+                         "VALUES ($1, $2, $3)",
+                         migration.version,
+                         migration.name,
+                         migration.checksum
+                     )
+                   : backing::execute(
+                         transaction,
+                         "DELETE FROM schema_migrations WHERE version = $1",
+                         migration.version
+                     );
+    const auto noted = co_await std::move(note);
     if (!noted) co_return noted.error();
     co_return next;
 }

@@ -138,9 +138,12 @@ std::invoke_result_t<Work&, Transaction&> with_transaction(
     auto transaction = co_await Transaction::async_begin(database);
     if (!transaction) co_return transaction.error();
     auto result = co_await work(*transaction);
-    auto ended = result ? co_await transaction->async_commit()
-                        : co_await transaction->async_rollback();
-    if (result && !ended) co_return ended.error();
+    if (!result) {
+        (void)co_await transaction->async_rollback();
+        co_return result;
+    }
+    auto committed = co_await transaction->async_commit();
+    if (!committed) co_return committed.error();
     co_return result;
 }
 
