@@ -18,12 +18,13 @@ struct Want {
 
 }  // namespace
 
-MemoryBucketStore::MemoryBucketStore(const BucketLimit& limit, Now now)
+MemoryBucketStore::MemoryBucketStore(const BucketLimit& limit, Now now, std::size_t keys)
     : capacity_(limit.capacity),
       now_(std::move(now)),
       buckets_(
           {.limit =
-               {.tokens = limit.tokens, .period = limit.period, .burst = limit.capacity}},
+               {.tokens = limit.tokens, .period = limit.period, .burst = limit.capacity},
+           .keys = keys},
           now_()
       ) {}
 

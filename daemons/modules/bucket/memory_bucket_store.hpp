@@ -25,8 +25,14 @@ class MemoryBucketStore final : public BucketStore {
 public:
     using Now = std::function<TimePoint()>;
 
+    /// Keys whose buckets may be other than full at once, unless told otherwise; more
+    /// share buckets, which is stricter.
+    static constexpr std::size_t default_keys = 65'536;
+
     /// @throws std::invalid_argument The limit has too many digits to be kept exactly.
-    explicit MemoryBucketStore(const BucketLimit& limit, Now now = Clock::now);
+    explicit MemoryBucketStore(
+        const BucketLimit& limit, Now now = Clock::now, std::size_t keys = default_keys
+    );
 
     net::awaitable<Result<Decision>> check(TokenRequest request) override;
     net::awaitable<Result<Decision>> consume(TokenRequest request) override;

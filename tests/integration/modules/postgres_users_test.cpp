@@ -135,7 +135,7 @@ TEST_CASE("M6, M12: PostgreSQL keeps the user and its event as they were written
     CHECK(event.text(8) == "3");
 }
 
-TEST_CASE("M8: PostgreSQL replaces a user, keeps its birth and adds an event") {
+TEST_CASE("M8: PostgreSQL replaces a user, keeps its times in order and adds an event") {
     Fixture service;
     const auto created = service.create("a@b.c");
     REQUIRE(created.has_value());
@@ -146,6 +146,12 @@ TEST_CASE("M8: PostgreSQL replaces a user, keeps its birth and adds an event") {
     CHECK(updated->updated_at >= created->updated_at);
     CHECK(service.get(created->id).value() == *updated);
     CHECK(service.count("outbox_events WHERE event_type = 'user.updated'") == 1);
+    // Nor when the wall clock goes back.
+    service.execute(service.pool, "UPDATE users SET updated_at = '2999-01-01T00:00:00Z'");
+    CHECK(
+        service.update(created->id, "x@y.z", "Xan")->updated_at ==
+        "2999-01-01T00:00:00.000000Z"
+    );
 }
 
 TEST_CASE("M6-M8: PostgreSQL tells an unknown user and a taken address, without an event"

@@ -346,3 +346,21 @@ TEST_CASE("M5: a bulk-consume that breaks a rule is 400 or 422 and takes nothing
     CHECK(service.post(bulk, body()).status == 200);
     CHECK(service.remaining("a") == 0);
 }
+
+TEST_CASE("M5: keys without room share a bucket, and a group of them is all or nothing") {
+    net::io_context context;
+    bucket::MemoryBucketStore store{{}, [] { return TimePoint{1h}; }, 1};
+    const auto consume = [&](std::string key) {
+        return fixture::run(context, store.consume({std::move(key), 1})).value();
+    };
+    // The second key without room finds what the first has left.
+    int keys = 0;
+    while (consume("k" + std::to_string(++keys)).remaining != 8) REQUIRE(keys < 1000);
+    const auto group = fixture::run(context, store.consume_all({{"x", 5}, {"y", 5}}));
+    CHECK_FALSE(group->admission.admitted);
+    CHECK(fixture::run(context, store.check({"z", 1}))->remaining == 8);
+    CHECK(
+        fixture::run(context, store.consume_all({{"x", 4}, {"y", 4}}))->admission.admitted
+    );
+    CHECK(fixture::run(context, store.reset("z")).error() == Errc::queue_full);
+}

@@ -156,6 +156,14 @@ TEST_CASE("M8: PUT replaces the fields and adds the event user.updated") {
     CHECK(fixture::json::parse(events[1][2]) == fixture::json::parse(answer.body));
 }
 
+TEST_CASE("M8: updated_at does not go back when the wall clock does") {
+    Fixture service;
+    const auto id = service.create("a@b.c");
+    service.rows("UPDATE users SET updated_at = '2999-01-01T00:00:00.000000Z'");
+    const auto answer = service.put("/v1/users/" + id, body_of("a@b.c", "Bob"));
+    CHECK(text_of(answer, "updated_at") == "2999-01-01T00:00:00.000000Z");
+}
+
 TEST_CASE("M8: PUT of an unknown user is 404, of a malformed id 400, without an event") {
     Fixture service;
     const auto body = body_of("a@b.c", "Ann");
