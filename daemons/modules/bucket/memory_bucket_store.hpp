@@ -19,7 +19,8 @@ namespace resilience::modules::bucket {
     @li Errc::queue_full A key without room of its own was to be reset.
 
     @par Thread safety
-    Safe. A group is taken while nobody else decides, so it takes from all or from none.
+    Safe. A group is taken while nobody else decides, so it takes from all or from none;
+    only what keys without room of their own share may lose tokens to a refusal.
 */
 class MemoryBucketStore final : public BucketStore {
 public:
