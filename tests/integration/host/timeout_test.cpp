@@ -5,6 +5,9 @@
 
 #include <string>
 
+#include <sys/resource.h>
+#include <unistd.h>
+
 namespace resilience::host {
 namespace {
 
@@ -132,6 +135,35 @@ TEST_CASE_FIXTURE(Loopback, "I12: a drain cuts what does not end in time") {
     CHECK(client.receive().status == 0);
     net::post(io, [&] { gate.cancel(); });
     wait_until_empty();
+}
+
+TEST_CASE_FIXTURE(Loopback, "A server without free descriptors serves again later") {
+    start();
+    rlimit before{};
+    REQUIRE(getrlimit(RLIMIT_NOFILE, &before) == 0);
+    rlimit scarce = before;
+    scarce.rlim_cur = 256;
+    REQUIRE(setrlimit(RLIMIT_NOFILE, &scarce) == 0);
+    std::vector<int> taken;
+    for (int fd = dup(0); fd >= 0; fd = dup(0)) taken.push_back(fd);
+    // The client gets what it needs, and the server finds nothing.
+    std::optional<Client> client;
+    while (!client) {
+        close(taken.back());
+        taken.pop_back();
+        try {
+            client.emplace(server->port());
+        } catch (const boost::system::system_error&) {
+        }
+    }
+    client->send(get("/hello"));
+    while (metrics.serialize().find("accept-failed") == std::string::npos) {
+        std::this_thread::yield();
+    }
+    CHECK(server->connections() == 0);
+    REQUIRE(setrlimit(RLIMIT_NOFILE, &before) == 0);
+    CHECK(client->receive().status == 200);
+    for (int fd : taken) close(fd);
 }
 
 }  // namespace
