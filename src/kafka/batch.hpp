@@ -7,7 +7,6 @@
 #include <resilience/kafka/message.hpp>
 
 #include "kafka/client.hpp"
-#include "kafka/complete.hpp"
 
 #include <list>
 #include <map>
@@ -75,7 +74,7 @@ public:
 
     /// Calls the handler, never inline. REQUIRES: all is settled.
     void complete(const net::any_io_executor& executor) {
-        detail::complete(executor, std::move(handler_), std::move(reports_));
+        resilience::detail::complete(executor, std::move(handler_), std::move(reports_));
     }
 
     std::vector<Message> messages;

@@ -11,6 +11,7 @@
 #include <boost/asio/async_result.hpp>
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/bind_cancellation_slot.hpp>
+#include <boost/asio/bind_executor.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/deferred.hpp>
 #include <boost/asio/dispatch.hpp>
@@ -32,17 +33,23 @@ using Handler = net::any_completion_handler<void(Result<T>)>;
 
 namespace detail {
 
-/// Completes `handler` on its own executor (`fallback` when it has none), never inline.
-template <class T>
+/// Calls `handler` on its own executor (`executor` when it has none), never inline.
+template <class Value>
 void complete(
-    const net::any_io_executor& fallback, Handler<T> handler, Result<T> result
+    const net::any_io_executor& executor,
+    net::any_completion_handler<void(Value)> handler,
+    Value value
 ) {
-    auto executor = net::get_associated_executor(handler, fallback);
+    // An erased executor of a handler cannot promise not to run inline; `executor` can.
+    auto target = net::get_associated_executor(handler, executor);
     net::post(
         executor,
-        [handler = std::move(handler), result = std::move(result)]() mutable {
-            std::move(handler)(std::move(result));
-        }
+        net::bind_executor(
+            target,
+            [handler = std::move(handler), value = std::move(value)]() mutable {
+                std::move(handler)(std::move(value));
+            }
+        )
     );
 }
 

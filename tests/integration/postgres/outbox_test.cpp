@@ -118,9 +118,12 @@ TEST_CASE("outbox: an event is written with the change or not at all") {
             const auto id = co_await outbox.append(*transaction, event);
             REQUIRE(ok(id));
             CHECK(id->to_string() == contract::event_id(1));
-            auto end = commit ? transaction->async_commit()
-                              : transaction->async_rollback();
-            const auto ended = co_await std::move(end);
+            Result<void> ended;
+            if (commit) {
+                ended = co_await transaction->async_commit();
+            } else {
+                ended = co_await transaction->async_rollback();
+            }
             REQUIRE(ok(ended));
             const auto count =
                 co_await value(**connection, "SELECT count(*) FROM outbox_events");
