@@ -51,6 +51,8 @@ public:
 
     const BucketLaw& law() const noexcept { return law_; }
 
+    std::int64_t word() const noexcept { return word_.load(); }
+
     View view(std::int64_t at) const noexcept {
         return look(word_.load(std::memory_order_acquire), at);
     }
@@ -75,6 +77,20 @@ public:
                 return;
             }
         }
+    }
+
+    /// Moves on the base that `word` does not count from, and returns it. One that is
+    /// already later than the base in use is a proposal of another thread: it is not
+    /// changed again, so threads that rebase at once agree. An earlier one is returned if
+    /// the word has changed.
+    std::int64_t propose_base(std::int64_t word, std::int64_t at) noexcept {
+        const std::int64_t base = base_[word & 1].load();
+        std::atomic<std::int64_t>& idle = base_[~word & 1];
+        std::int64_t next = idle.load();
+        if (word_.load() != word || next > base) return next;
+        const std::int64_t back = law_.span / law_.tick / 2;
+        const std::int64_t proposal = (law_.tick_of(at) - back) * law_.tick;
+        return idle.compare_exchange_strong(next, proposal) ? proposal : next;
     }
 
 private:
@@ -111,23 +127,15 @@ private:
         return {word, ticks * law_.rate + side, since - ticks * law_.tick, true};
     }
 
-    // Moves the base that is not in use, then translates the word to it; returns the word
-    // as it is now. A base later than the one in use is a proposal: it is never changed
-    // and everyone adopts it, so threads that rebase at once agree. Since bases only
+    // Translates the word to a later base; returns it as it is now. Since bases only
     // grow, a thread that comes late finds either the word or the base changed, and does
     // nothing. (One that sleeps between a load and its exchange for two rebases, an hour
     // at the least, and then finds the very same word would be deceived.)
     [[gnu::noinline]] std::int64_t rebase(std::int64_t word, std::int64_t at) noexcept {
         const std::int64_t side = word & 1;
         const std::int64_t base = base_[side].load();
-        std::int64_t next = base_[side ^ 1].load();
-        if (const std::int64_t seen = word_.load(); seen != word) return seen;
-        if (next <= base) {
-            const std::int64_t back = law_.span / law_.tick / 2;
-            const std::int64_t proposal = (law_.tick_of(at) - back) * law_.tick;
-            if (base_[side ^ 1].compare_exchange_strong(next, proposal)) next = proposal;
-            if (next <= base) return word_.load();
-        }
+        const std::int64_t next = propose_base(word, at);
+        if (next <= base) return word_.load();
         const std::int64_t ticks = (next - base) / law_.tick;
         std::int64_t translated = -2 * kRangeUnits;
         if (ticks <= kFar / law_.rate) {

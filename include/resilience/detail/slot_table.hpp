@@ -104,18 +104,44 @@ public:
     /// Tries to make a slot for a key that has none, from one that is free or whose zero
     /// is at most `full`. False if there is no such slot; else look again.
     bool claim(std::uint64_t hash, std::int64_t full) noexcept {
+        const Arrival arrival = announce(hash, full);
+        if (arrival.word < 0) settle(hash, arrival);
+        return arrival.slot != nullptr;
+    }
+
+    /// A slot that is being made for a key, and its word meanwhile.
+    struct Arrival {
+        Slot* slot = nullptr;
+        std::int64_t word = 0;
+    };
+
+    /// The first half of @ref claim. The word is 0 if another thread got the slot first.
+    Arrival announce(std::uint64_t hash, std::int64_t full) noexcept {
         const Choice choice = choose(hash, full);
-        if (choice.slot == nullptr) return false;
+        if (choice.slot == nullptr) return {};
         // Before it can be missed: who finds the key absent reads this next.
         if (choice.word > 0) raise(shared_[choice.group], choice.word);
         const std::uint64_t ticket = tickets_.fetch_add(1, std::memory_order_relaxed);
         std::int64_t word = choice.word;
-        if (!choice.slot->word.compare_exchange_strong(word, claimed_by(ticket)))
-            return true;
+        if (!choice.slot->word.compare_exchange_strong(word, claimed_by(ticket))) {
+            return {choice.slot, 0};
+        }
         choice.slot->hash.store(hash);
         choice.slot->word.store(arriving_by(ticket));
-        settle(hash, choice.slot, arriving_by(ticket));
-        return true;
+        return {choice.slot, arriving_by(ticket)};
+    }
+
+    /// The second half: completes an arrival, whoever's it is, unless the key is
+    /// elsewhere.
+    void settle(std::uint64_t hash, Arrival mine) noexcept {
+        Arrival rival;
+        while (!alone(hash, mine.slot, rival)) {
+            mine.slot->word.compare_exchange_strong(mine.word, 0);
+            if (rival.slot == nullptr) return;
+            mine = rival;
+            rival = {};
+        }
+        mine.slot->word.compare_exchange_strong(mine.word, absent(hash));
     }
 
     /// How many slots of a group hold a zero that is later than `full`.
@@ -173,7 +199,7 @@ private:
                     const std::int64_t word = slot.word.load();
                     if (word > 0) return &slot;
                     if (arriving(word) && slot.hash.load() == hash) {
-                        settle(hash, &slot, word);
+                        settle(hash, {&slot, word});
                         again = true;
                     }
                 }
@@ -232,36 +258,18 @@ private:
         return best;
     }
 
-    /// Completes the arrival of a key at `mine`, unless the key is elsewhere.
-    void settle(std::uint64_t hash, Slot* mine, std::int64_t pending) noexcept {
-        for (;;) {
-            Slot* rival = nullptr;
-            std::int64_t rival_word = 0;
-            if (!alone(hash, mine, rival, rival_word)) {
-                mine->word.compare_exchange_strong(pending, 0);
-                if (rival == nullptr) return;
-                mine = rival;
-                pending = rival_word;
-                continue;
-            }
-            mine->word.compare_exchange_strong(pending, absent(hash));
-            return;
-        }
-    }
-
     /// Frees the rivals of `mine` that come after it. False if it has to give way: to
-    /// `rival`, which is still arriving, or if that is null, to one that has arrived.
-    bool alone(
-        std::uint64_t hash, const Slot* mine, Slot*& rival, std::int64_t& word
-    ) noexcept {
+    /// `rival`, which is still arriving, or if that is left empty, to one that has
+    /// arrived.
+    bool alone(std::uint64_t hash, const Slot* mine, Arrival& rival) noexcept {
         for (const std::size_t group : {first_group(hash), second_group(hash)}) {
             for (Slot& slot : groups_[group].slots) {
                 while (&slot != mine && slot.hash.load() == hash) {
-                    word = slot.word.load();
+                    std::int64_t word = slot.word.load();
                     if (slot.hash.load() != hash || (word <= 0 && !arriving(word))) break;
                     if (word > 0) return false;
                     if (&slot < mine) {
-                        rival = &slot;
+                        rival = {&slot, word};
                         return false;
                     }
                     if (slot.word.compare_exchange_strong(word, 0)) break;

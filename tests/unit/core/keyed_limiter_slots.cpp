@@ -4,6 +4,7 @@
 #include <doctest/doctest.h>
 
 #include <cstdint>
+#include <utility>
 
 using resilience::detail::SlotTable;
 
@@ -83,4 +84,55 @@ TEST_CASE("a slot whose bucket is not full is never given away") {
     for (std::uint64_t id = 0; id < 16; ++id) put(table, hash_in(id % 2, id), 90);
     CHECK_FALSE(table.claim(hash_in(0, 1000), 89));
     CHECK(table.claim(hash_in(0, 1000), 90));
+}
+
+TEST_CASE("of two threads that bring one key, the one with the lower slot stays") {
+    // Two slots can be reclaimed, one at 20 and one at 30; all others are in use.
+    SlotTable table{2};
+    put(table, hash_in(0, 0), 20);
+    put(table, hash_in(0, 1), 30);
+    for (std::uint64_t id = 2; id < 16; ++id) put(table, hash_in(id % 2, id), 90);
+    const std::uint64_t ann = hash_in(0, 1000);
+    SlotTable::Arrival lower = table.announce(ann, 20);
+    SlotTable::Arrival upper = table.announce(ann, 30);
+    REQUIRE(lower.word < 0);
+    REQUIRE(upper.word < 0);
+    if (upper.slot < lower.slot) std::swap(lower, upper);
+    SUBCASE("the other, even if it has looked before, finds its slot taken from it") {
+        table.settle(ann, lower);
+        CHECK(upper.slot->word.load() == 0);
+    }
+    SUBCASE("the other gives way and completes the arrival of the first") {
+        table.settle(ann, upper);
+        CHECK(upper.slot->word.load() == 0);
+    }
+    CHECK(lower.slot->word.load() > 0);
+    put(table, ann, 70);
+    table.settle(ann, lower);
+    table.settle(ann, upper);
+    CHECK(table.zero_of(ann) == 70);
+}
+
+TEST_CASE("a key that has arrived stays where it is when another thread brings it again"
+) {
+    SlotTable table{2};
+    const std::uint64_t ann = hash_in(0, 1000);
+    const SlotTable::Arrival first = table.announce(ann, 0);
+    const SlotTable::Arrival second = table.announce(ann, 0);
+    REQUIRE(first.slot < second.slot);
+    // The second has not seen the first: its slot was free when it looked.
+    first.slot->word.store(70);
+    table.settle(ann, second);
+    CHECK(second.slot->word.load() == 0);
+    CHECK(table.zero_of(ann) == 70);
+}
+
+TEST_CASE("whoever meets an arriving key completes its arrival") {
+    SlotTable table{2};
+    const std::uint64_t ann = hash_in(0, 1000);
+    const SlotTable::Arrival stalled = table.announce(ann, 0);
+    put(table, ann, 70);
+    CHECK(stalled.slot->word.load() == 70);
+    table.settle(ann, stalled);
+    CHECK(table.zero_of(ann) == 70);
 }

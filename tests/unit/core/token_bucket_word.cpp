@@ -86,3 +86,28 @@ TEST_CASE("whoever is overtaken by a rebase decides again in terms of the new ba
     CHECK(take(bucket, 5, late));
     CHECK_FALSE(take(bucket, 1, late));
 }
+
+TEST_CASE("threads that rebase at once agree on the base that was proposed first") {
+    BucketWord bucket{one_in_ten_seconds()};
+    const std::int64_t word = bucket.word();
+    const std::int64_t proposed = bucket.propose_base(word, 1'000);
+    CHECK(bucket.propose_base(word, 1'000'000) == proposed);
+    // A taking adopts it, whatever its own clock says, and afterwards nothing can change
+    // it.
+    REQUIRE(take(bucket, 10, 2'000));
+    CHECK_FALSE(take(bucket, 1, 2'000));
+    bucket.propose_base(word, 3'000'000);
+    CHECK_FALSE(take(bucket, 1, 2'000));
+    CHECK(take(bucket, 1, 10'000'002'000));
+}
+
+TEST_CASE("a thread with a word of long ago does not move the base in use") {
+    BucketWord bucket{one_in_ten_seconds()};
+    const std::int64_t old = bucket.word();
+    REQUIRE(take(bucket, 10, 0));
+    const std::int64_t late = std::int64_t{1} << 61;
+    bucket.propose_base(bucket.word(), late);
+    bucket.propose_base(old, 2 * late - 1);
+    CHECK_FALSE(take(bucket, 1, 0));
+    CHECK(take(bucket, 1, 10'000'000'000));
+}
