@@ -59,7 +59,9 @@ TEST_CASE("a number is not the text of its eight bytes") {
     CHECK(limiter.try_acquire(0x6161616161616161, 10, t0));
 }
 
-TEST_CASE("more than the burst is refused for ever, nothing is always admitted") {
+TEST_CASE(
+    "a key that wants more than the burst is refused for ever; nothing is always admitted"
+) {
     KeyedLimiter limiter{ten_per_second(), t0};
     CHECK(limiter.try_acquire("ann", 11, t0) == Admission::refuse(Admission::never));
     CHECK(limiter.check("ann", 11, t0) == Admission::refuse(Admission::never));
@@ -197,7 +199,7 @@ TEST_CASE("a late clock does not find a reclaimed key fresh") {
     CHECK(limiter.check("ann", 10, t0 + 1s));
 }
 
-TEST_CASE("options out of range are refused by name") {
+TEST_CASE("options of a table out of range are refused by name") {
     CHECK(refusal({.limit = {.max_debt = 1}}).find("max_debt") != std::string::npos);
     CHECK(refusal({.keys = 0}).find("KeyedLimiterOptions::keys") != std::string::npos);
     CHECK(
