@@ -1,11 +1,15 @@
 // SPDX-License-Identifier: MIT
 #include "host/json_body.hpp"
 
+#include <resilience/detail/utf8.hpp>
+
 #include <boost/json/parse_options.hpp>
 #include <boost/json/parser.hpp>
 
 #include <fmt/format.h>
 
+#include <optional>
+#include <string>
 #include <utility>
 
 namespace resilience::host {
@@ -28,24 +32,26 @@ std::string range(std::int64_t least, std::int64_t most) {
     return fmt::format("must be a whole number from {} to {}", least, most);
 }
 
-// Whether any text inside holds NUL, which no store of ours takes. The parser has refused
-// broken UTF-8 before.
-bool holds_nul(const json::value& value) {
+// The name of the first text that no store of ours takes: broken UTF-8, or NUL.
+std::optional<std::string> find_unstorable(const json::value& value, std::string name) {
     if (const auto* text = value.if_string()) {
-        return text->find('\0') != json::string::npos;
-    }
-    if (const auto* list = value.if_array()) {
-        for (const auto& element : *list) {
-            if (holds_nul(element)) return true;
+        if (!resilience::detail::is_storable_text(*text)) return name;
+    } else if (const auto* list = value.if_array()) {
+        for (std::size_t i = 0; i < list->size(); ++i) {
+            auto found = find_unstorable((*list)[i], fmt::format("{}[{}]", name, i));
+            if (found) return found;
         }
-    }
-    if (const auto* object = value.if_object()) {
+    } else if (const auto* object = value.if_object()) {
         for (const auto& member : *object) {
-            if (member.key().find('\0') != json::string_view::npos) return true;
-            if (holds_nul(member.value())) return true;
+            const std::string key{member.key()};
+            // A name that cannot be shown is reported as what holds it.
+            if (!resilience::detail::is_storable_text(key)) return name;
+            auto found =
+                find_unstorable(member.value(), name.empty() ? key : name + '.' + key);
+            if (found) return found;
         }
     }
-    return false;
+    return std::nullopt;
 }
 
 }  // namespace
@@ -61,6 +67,8 @@ JsonBody::JsonBody(const Request& request) {
     }
     json::parse_options options;
     options.max_depth = most_depth;
+    // Checked afterwards, where the field can be named.
+    options.allow_invalid_utf8 = true;
     json::parser parser{{}, options};
     boost::system::error_code error;
     parser.write(request.body, error);
@@ -72,8 +80,8 @@ JsonBody::JsonBody(const Request& request) {
     object_ = owned_.if_object();
     if (object_ == nullptr) {
         problem_ = bad_request("the body must be a JSON object");
-    } else if (holds_nul(owned_)) {
-        problem_ = bad_request("the body holds the character NUL");
+    } else if (auto field = find_unstorable(owned_, {})) {
+        problem_ = invalid_field(std::move(*field), "must be UTF-8 text without NUL");
         object_ = nullptr;
     }
 }

@@ -68,7 +68,7 @@ void ProducerCore::start_flush(std::chrono::milliseconds timeout, Handler<void> 
                 const auto late = weak.lock();
                 if (error || !late) return;
                 self->flushes_.remove(late);
-                complete<Result<void>>(
+                resilience::detail::complete<Result<void>>(
                     self->executor_, std::move(late->handler), fail(Errc::timed_out)
                 );
             });
@@ -85,7 +85,7 @@ void ProducerCore::start_metadata(std::string topic, Handler<TopicMetadata> hand
          topic = std::move(topic),
          handler = std::move(handler)]() mutable {
             if (const auto known = self->topics_->known(topic, metadata_age)) {
-                return complete<Result<TopicMetadata>>(
+                return resilience::detail::complete<Result<TopicMetadata>>(
                     self->executor_, std::move(handler), *known
                 );
             }
@@ -97,7 +97,9 @@ void ProducerCore::start_metadata(std::string topic, Handler<TopicMetadata> hand
                 [executor = self->executor_,
                  work = std::move(work),
                  handler = std::move(handler)](Result<TopicMetadata> result) mutable {
-                    complete(executor, std::move(handler), std::move(result));
+                    resilience::detail::complete(
+                        executor, std::move(handler), std::move(result)
+                    );
                 }
             );
         }
@@ -318,7 +320,9 @@ void ProducerCore::check_flushes() {
     if (!sent_.empty() || !waiting_.empty()) return;
     for (const auto& flush : std::exchange(flushes_, {})) {
         flush->timer.cancel();
-        complete<Result<void>>(executor_, std::move(flush->handler), {});
+        resilience::detail::complete<Result<void>>(
+            executor_, std::move(flush->handler), {}
+        );
     }
 }
 
@@ -336,7 +340,9 @@ void ProducerCore::close() {
     }
     for (const auto& flush : std::exchange(flushes_, {})) {
         flush->timer.cancel();
-        complete<Result<void>>(executor_, std::move(flush->handler), fail(Errc::closed));
+        resilience::detail::complete<Result<void>>(
+            executor_, std::move(flush->handler), fail(Errc::closed)
+        );
     }
     set_timer();
 }

@@ -46,6 +46,8 @@ TEST_CASE_FIXTURE(
         {R"({"email":"nobody","name":"A"})", "email"},
         {R"({"email":")" + long_email + R"(","name":"A"})", "email"},
         {R"({"email":"a@b.c","name":")" + long_name + R"("})", "name"},
+        {"{\"email\":\"a@b.c\",\"name\":\"\xff\"}", "name"},
+        {"{\"email\":\"a\\u0000@b.c\",\"name\":\"A\"}", "email"},
     };
     for (const auto& [body, field] : cases) {
         const auto reply = post("/v1/users", body);

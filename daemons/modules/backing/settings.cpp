@@ -6,6 +6,9 @@
 
 #include <resilience/redis/connection_options.hpp>
 
+#include <stdexcept>
+#include <string>
+
 namespace resilience::modules::backing {
 namespace {
 
@@ -83,7 +86,11 @@ redis::ConnectionOptions connection_options(const RedisSettings& settings) {
     options.request_timeout = settings.timeout;
     options.connect_timeout = settings.timeout;
     options.silence_limit = settings.timeout;
-    return redis::with_address(settings.address, std::move(options));
+    try {
+        return redis::with_address(settings.address, std::move(options));
+    } catch (const std::invalid_argument& error) {
+        throw std::invalid_argument(std::string("REDIS_ADDR: ") + error.what());
+    }
 }
 
 void declare_topic(host::Config& config, KafkaSettings& settings) {
