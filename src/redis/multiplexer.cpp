@@ -176,6 +176,7 @@ void Multiplexer::cancel(std::uint64_t key, net::cancellation_type type) {
     const auto strong = cancellation_type::terminal | cancellation_type::partial;
     const bool also_sent = (type & strong) != cancellation_type::none;
     net::post(strand_, [self = shared_from_this(), key, also_sent] {
+        // A call that was just repeated with the script's text may not be queued yet.
         self->drain();
         auto given_up = self->queue_.cancel(key, also_sent);
         for (auto& request : given_up.sent) {
@@ -242,13 +243,11 @@ void Multiplexer::pump() {
     pending_bytes_ -= bytes.size();
     session_->write([self = shared_from_this(),
                      session = session_.get()](boost::system::error_code ec) {
-        // A session that was replaced keeps itself alive until its last write ends.
-        if (self->session_.get() != session) return;
-        if (ec) {
+        // A session lives until its write has ended, although it may have been lost.
+        if (ec)
             session->abort(fail(Errc::unavailable, "send: " + ec.message()));
-        } else {
+        else
             self->pump();
-        }
     });
 }
 

@@ -17,8 +17,7 @@ Wire::Wire(std::span<const std::string_view> args) {
     std::vector<const char*> starts(args.size());
     std::vector<std::size_t> sizes(args.size());
     for (std::size_t i = 0; i < args.size(); ++i) {
-        // An empty view may hold a null pointer, which the formatter takes for the end.
-        starts[i] = args[i].empty() ? "" : args[i].data();
+        starts[i] = args[i].data();
         sizes[i] = args[i].size();
     }
     char* target = nullptr;

@@ -302,6 +302,18 @@ TEST_CASE("M11: the queue is bounded, by requests and by bytes") {
     CHECK_FALSE(b->has_value());
 }
 
+TEST_CASE("M11: bytes that were written make room for others") {
+    net::io_context io;
+    ScriptedPeer peer(io, ScriptedPeer::greeting(echo));
+    auto options = peer.options();
+    options.max_pending_bytes = 100;
+    Connection connection(io.get_executor(), options);
+    for (int i = 0; i < 20; ++i) {
+        CHECK(ask(io, connection, {"ECHO", std::string(50, 'x')}).has_value());
+    }
+    peer.cut();
+}
+
 TEST_CASE("M11: commands that would change the shared connection are refused") {
     net::io_context io;
     ScriptedPeer peer(io, ScriptedPeer::greeting(echo));
