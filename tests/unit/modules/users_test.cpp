@@ -212,7 +212,9 @@ TEST_CASE("M6, M8: a body that breaks a rule is 400, names the field, writes not
         {"[]", ""},
         {R"({"email":"a@b.c","name":"Ann"} {})", ""},
         {R"({"email":"a@b.c","name":"Ann")", ""},
-        {"{\"email\":\"a@b.c\",\"name\":\"\xff\"}", ""},
+        {"{\"email\":\"a@b.c\",\"name\":\"\xff\"}", "name"},
+        {R"({"email":"a\u0000@b.c","name":"Ann"})", "email"},
+        {R"({"email":"a@b.c","name":"A\u0000n"})", "name"},
         {R"({"name":"Ann"})", "email"},
         {R"({"email":"a@b.c"})", "name"},
         {R"({"email":17,"name":"Ann"})", "email"},
@@ -238,11 +240,6 @@ TEST_CASE("M6, M8: a body that breaks a rule is 400, names the field, writes not
             CHECK(answer.content_type == "application/problem+json");
             CHECK(text_of(answer, "field") == each.field);
         }
-    }
-    for (const std::string body :
-         {R"({"email":"a\u0000@b.c","name":"Ann"})",
-          R"({"email":"a@b.c","name":"A\u0000n"})"}) {
-        CHECK(service.post("/v1/users", body).status == 400);
     }
     CHECK(service.users() == 1);
     CHECK(service.events().size() == 1);
