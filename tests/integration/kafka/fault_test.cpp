@@ -11,6 +11,7 @@
 
 #include <algorithm>
 #include <functional>
+#include <future>
 #include <memory>
 #include <set>
 #include <string>
@@ -74,7 +75,7 @@ net::awaitable<int> deliver_all(
 ) {
     int batches = 0;
     while (!events.empty()) {
-        const std::size_t size = std::min<std::size_t>(events.size(), 200);
+        const std::size_t size = std::min<std::size_t>(events.size(), 500);
         const auto results = co_await sink.deliver(std::span(events).first(size));
         std::vector<ClaimedEvent> left;
         for (std::size_t i = 0; i < events.size(); ++i) {
@@ -171,13 +172,19 @@ TEST_CASE("O8 O9: a broker killed and started again loses nothing and keeps the 
     const auto topic = broker.cluster().make_topic("killed", 3);
     net::io_context io;
     KafkaSink sink(io.get_executor(), impatient(broker.cluster()));
+    // The crash meets the sixth batch on its way.
+    std::future<void> crash;
     const auto on_batch = [&](int batch) {
-        if (batch == 5) broker.kill();
-        if (batch == 7) broker.start();
+        if (batch == 5) {
+            crash = std::async(std::launch::async, [&] { broker.kill(); });
+        } else if (batch == 7) {
+            crash.get();
+            broker.start();
+        }
     };
-    const int batches = run(io, deliver_all(sink, events_of(topic, 0, 4000), on_batch));
+    const int batches = run(io, deliver_all(sink, events_of(topic, 0, 10'000), on_batch));
     CHECK(batches > 20);
-    check_complete_and_ordered(broker.cluster(), topic, 4000);
+    check_complete_and_ordered(broker.cluster(), topic, 10'000);
 }
 
 TEST_CASE("O8: a topic that does not exist fails its events, and works once it is made") {
