@@ -122,7 +122,9 @@ TEST_CASE_FIXTURE(Loopback, "A client that does not read its answer is cut") {
 
 TEST_CASE_FIXTURE(Loopback, "I12: a drain cuts what does not end in time") {
     net::steady_timer gate{io, TimePoint::max()};
+    std::promise<void> reached;
     router.root().get("/slow", {}, [&](Request&) -> net::awaitable<Response> {
+        reached.set_value();
         boost::system::error_code ec;
         co_await gate.async_wait(net::redirect_error(net::use_awaitable, ec));
         co_return text_response(200, "late");
@@ -130,7 +132,7 @@ TEST_CASE_FIXTURE(Loopback, "I12: a drain cuts what does not end in time") {
     start();
     Client client = connect();
     client.send(get("/slow"));
-    while (server->connections() == 0) std::this_thread::yield();
+    reached.get_future().wait();
     CHECK_FALSE(drain(milliseconds{50}).get());
     CHECK(client.receive().status == 0);
     net::post(io, [&] { gate.cancel(); });
