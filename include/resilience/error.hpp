@@ -136,7 +136,8 @@ inline bool is_retryable(std::error_code code) noexcept {
 inline bool is_in_doubt(std::error_code code) noexcept {
     return code == make_error_code(Errc::connection_lost) ||
            code == make_error_code(Errc::timed_out_in_doubt) ||
-           code == make_error_code(Errc::cancelled_in_doubt);
+           code == make_error_code(Errc::cancelled_in_doubt) ||
+           code == make_error_code(Errc::protocol_error);
 }
 
 /// An error with the words of whoever reported it.

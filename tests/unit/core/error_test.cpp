@@ -25,6 +25,7 @@ TEST_CASE("an error says whether to retry and whether the effect may have happen
     CHECK(is_in_doubt(Errc::connection_lost));
     CHECK(is_in_doubt(Errc::timed_out_in_doubt));
     CHECK(is_in_doubt(Errc::cancelled_in_doubt));
+    CHECK(is_in_doubt(Errc::protocol_error));
     CHECK_FALSE(is_retryable(Errc::cancelled));
     CHECK_FALSE(is_retryable(Errc::too_large));
     CHECK_FALSE(is_retryable(Errc::already_exists));
