@@ -49,8 +49,9 @@ private:
     std::filesystem::path log_;
 };
 
-/// Runs a program by the shell, with the environment of @ref Process. @throws std::runtime_error It exits with another code
-/// than 0; the text holds what it printed.
+/// Runs a program by the shell, with the environment of @ref Process.
+/// @throws std::runtime_error It exits with another code than 0; the text holds its
+/// output.
 std::string shell(const std::string& command, const Environment& environment = {});
 
 /// A TCP port of 127.0.0.1 on which nothing listened a moment ago.
