@@ -16,7 +16,7 @@
 namespace resilience {
 namespace {
 
-RelayOptions checked(RelayOptions options) {
+RelayOptions checked(const RelayOptions& options) {
     using std::chrono::milliseconds;
     if (options.batch_size < 1 || options.batch_size > 10'000) {
         throw std::invalid_argument("batch_size: must be 1 to 10000");
@@ -86,7 +86,7 @@ struct Relay::Impl {
         : executor(std::move(ex)),
           source(from),
           sink(to),
-          options(checked(std::move(opts))),
+          options(checked(opts)),
           observer(std::move(obs)),
           retry(options.retry),
           pause(options.pause),
@@ -278,7 +278,7 @@ Relay::Relay(
     Observer observer
 )
     : impl_(std::make_shared<Impl>(
-          std::move(executor), source, sink, std::move(options), std::move(observer)
+          std::move(executor), source, sink, options, std::move(observer)
       )) {}
 
 Relay::~Relay() = default;
