@@ -66,17 +66,17 @@ public:
     }
 
     void settle_rest(const Failure& failure) {
-        for (std::size_t i = 0; i < messages.size(); ++i) settle(i, failure);
+        for (std::size_t i = 0; i < marks_.size(); ++i) settle(i, failure);
     }
 
     bool is_settled() const { return open_ == 0; }
-    bool is_settled(std::size_t index) const { return marks_[index].settled; }
 
     /// Calls the handler, never inline. REQUIRES: all is settled.
     void complete(const net::any_io_executor& executor) {
         resilience::detail::complete(executor, std::move(handler_), std::move(reports_));
     }
 
+    /// Gone once the client has its copies.
     std::vector<Message> messages;
     TimePoint began;
     /// Topics that the cluster is still asked for, and those that it refused.

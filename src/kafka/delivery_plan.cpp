@@ -11,10 +11,10 @@ namespace {
 
 constexpr int idle_round_limit = 3;
 
-// The message failed because of another one or of the producer's end, not by itself.
+// The message failed because of others or of the producer's end, not by itself.
 bool is_bystander(const Failure& failure) {
     return failure == Errc::cancelled || failure == Errc::cancelled_in_doubt ||
-           failure == Errc::closed;
+           failure == Errc::closed || failure == Errc::queue_full;
 }
 
 // A broker says so of all messages that it received together.

@@ -6,7 +6,7 @@
 namespace resilience::kafka::detail {
 namespace {
 
-// Reported by librdkafka 2.3 and later for the neighbours of an invalid record.
+// What a newer librdkafka reports of the neighbours of an invalid record.
 constexpr int invalid_different_record = -138;
 
 Errc outage(bool in_doubt) {

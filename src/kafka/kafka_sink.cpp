@@ -12,9 +12,13 @@
 #include <boost/asio/use_awaitable.hpp>
 
 #include <exception>
+#include <map>
 #include <optional>
 #include <random>
+#include <set>
 #include <stdexcept>
+#include <string>
+#include <string_view>
 #include <utility>
 
 namespace resilience::kafka {
@@ -56,10 +60,19 @@ struct KafkaSink::Impl {
         co_return Result<void>{};
     }
 
-    // Empty: the producer hashes the key.
-    net::awaitable<Result<std::optional<std::int32_t>>> partition_of(const Event& event) {
+    using Topics = std::map<std::string, Result<TopicMetadata>>;
+
+    // Empty: the producer hashes the key. Each topic is asked for once.
+    net::awaitable<Result<std::optional<std::int32_t>>> partition_of(
+        const Event& event, Topics& topics
+    ) {
         if (!options.partitioner) co_return std::optional<std::int32_t>{};
-        const auto topic = co_await producer->async_metadata(event.topic);
+        auto found = topics.find(event.topic);
+        if (found == topics.end()) {
+            auto metadata = co_await producer->async_metadata(event.topic);
+            found = topics.emplace(event.topic, std::move(metadata)).first;
+        }
+        const auto& topic = found->second;
         if (!topic) co_return topic.error();
         std::string complaint;
         try {
@@ -73,22 +86,26 @@ struct KafkaSink::Impl {
     }
 
     net::awaitable<void> send(DeliveryPlan& plan, std::span<const ClaimedEvent> events) {
+        Topics topics;
+        std::set<std::string_view> refused_keys;
         std::vector<std::size_t> sent;
         std::vector<Message> messages;
         for (const std::size_t i : plan.next()) {
             const Event& event = events[i].event;
-            auto partition = co_await partition_of(event);
-            if (!partition) {
-                if (is_retryable(partition.error().code)) {
-                    plan.stop(partition.error());
-                    co_return;
-                }
-                plan.refuse(i, partition.error());
-                // Others of its key may be among those that were to be sent with it.
+            if (refused_keys.contains(ordering_key(event))) continue;
+            auto partition = co_await partition_of(event, topics);
+            if (partition) {
+                sent.push_back(i);
+                messages.push_back(
+                    detail::event_message(event, options.source, *partition)
+                );
+            } else if (is_retryable(partition.error().code)) {
+                plan.stop(partition.error());
                 co_return;
+            } else {
+                plan.refuse(i, partition.error());
+                refused_keys.insert(ordering_key(event));
             }
-            sent.push_back(i);
-            messages.push_back(detail::event_message(event, options.source, *partition));
         }
         if (sent.empty()) co_return;
         const auto reports = co_await producer->async_produce_batch(std::move(messages));

@@ -169,6 +169,7 @@ void ProducerCore::send(const std::shared_ptr<Batch>& batch) {
         batch->settle(i, submitted.error());
         if (key) refused_keys.insert(*key);
     }
+    batch->messages = {};
     if (batch->is_settled()) {
         batch->complete(executor_);
         return check_flushes();

@@ -217,6 +217,30 @@ TEST_CASE("O9: a type of event has a strategy of its own; one that fails fails i
     }
 }
 
+TEST_CASE("O8: a batch larger than the producer's queue is delivered in parts, in order"
+) {
+    const auto cluster = Cluster::of_environment();
+    const auto topic = cluster.make_topic("parts", 2);
+    auto options = cluster.options();
+    options.queue_bytes = 64 * 1024;
+    net::io_context io;
+    KafkaSink sink(io.get_executor(), options);
+    std::vector<ClaimedEvent> events;
+    for (int i = 0; i < 40; ++i) {
+        events.push_back(event_of(topic, "k" + std::to_string(i % 3), noise(9000)));
+    }
+    for (const auto& result : run(io, sink.deliver(events))) CHECK(result.has_value());
+    const auto consumed = cluster.consume(topic, events.size());
+    CHECK(consumed.size() == events.size());
+    for (int key = 0; key < 3; ++key) {
+        std::vector<std::string> expected;
+        for (std::size_t i = static_cast<std::size_t>(key); i < events.size(); i += 3) {
+            expected.push_back(events[i].event.event_data);
+        }
+        CHECK(values_of(consumed, "k" + std::to_string(key)) == expected);
+    }
+}
+
 TEST_CASE("O8: nobody listens: each result is retryable, and the end is prompt") {
     std::vector<Result<void>> results;
     {

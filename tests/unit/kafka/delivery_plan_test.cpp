@@ -127,6 +127,16 @@ TEST_CASE("O8: events that only ever stand by are not sent for ever") {
     }
 }
 
+TEST_CASE("O8: what finds no room is sent in the next round") {
+    const auto events = events_of("abac");
+    DeliveryPlan plan(events);
+    const Result<DeliveryReport> full = fail(Errc::queue_full);
+    CHECK(plan.report(plan.next(), Reports{good, full, bystander, full}));
+    CHECK(plan.next() == Indexes{1, 2, 3});
+    CHECK(plan.report(Indexes{1, 2, 3}, Reports{good, good, good}));
+    CHECK(plan.next().empty());
+}
+
 TEST_CASE("an event that is refused before it is sent blocks its key alone") {
     const auto events = events_of("aba");
     DeliveryPlan plan(events);
