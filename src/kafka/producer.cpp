@@ -7,7 +7,7 @@
 
 namespace resilience::kafka {
 
-struct Producer::Impl : detail::ProducerCore {
+struct Producer::Impl final : detail::ProducerCore {
     using ProducerCore::ProducerCore;
 };
 

@@ -134,9 +134,9 @@ TEST_CASE("O8: refused by the broker, the culprit alone fails and its neighbours
     for (std::size_t i = 0; i < events.size(); ++i) {
         if (results[i]) expected[key_of(i)].push_back(events[i].event.event_data);
     }
-    for (const auto& [key, values] : expected) {
-        CAPTURE(key);
-        CHECK(first_occurrences(values_of(consumed, key)) == values);
+    for (const auto& entry : expected) {
+        CAPTURE(entry.first);
+        CHECK(first_occurrences(values_of(consumed, entry.first)) == entry.second);
     }
 
     // The sink goes on with what waited behind the culprit.
