@@ -23,11 +23,11 @@ inline constexpr const char* plan_settle_sql =
 
 /** Lets one relay claim at a time.
 
-    Without it two claims that begin together see the same snapshot: the second skips the
-    locked rows of the first as if they were not there, does not see that they are
-    PROCESSING, and takes later rows of the same keys. The statement after this one takes
-    its snapshot when the lock is held, so what the former holder did is in it. The lock
-    belongs to the table and ends with the transaction.
+    Two claims that begin together would look at the same first rows: the second would skip
+    all that the first has locked, and with them the later rows of their keys, and return
+    little or nothing. The statement after this one takes its snapshot when the lock is
+    held, so it sees the rows of the former holder as PROCESSING and goes on behind them.
+    The lock belongs to the table and ends with the transaction.
 */
 inline constexpr const char* claim_lock_sql =
     "SELECT pg_advisory_xact_lock(1920165985, 'outbox_events'::regclass::oid::int)";

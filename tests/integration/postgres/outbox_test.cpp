@@ -179,6 +179,52 @@ TEST_CASE("outbox: a row that somebody has locked holds up its own key alone") {
     });
 }
 
+TEST_CASE("outbox: any number of keys may be held or wait, and none is overtaken") {
+    using enum resilience::Disposition;
+    const Schema schema{true};
+    const auto one_of_each_key = [&] {
+        schema.script(
+            "INSERT INTO outbox_events (id, aggregate_type, aggregate_id, event_type, "
+            "event_data, topic, partition_key) SELECT gen_random_uuid(), 'a', 'b', 'c', "
+            "'{}', 't', 'k' || i FROM generate_series(1, 1500) i"
+        );
+    };
+    run([&](net::io_context& context) -> net::awaitable<void> {
+        pg::Pool pool{context.get_executor(), pool_options(schema.options())};
+        pg::OutboxSource source{pool};
+        one_of_each_key();
+        const auto events = co_await claimed(source, 2000);
+        CHECK(events.size() == 1500);
+        one_of_each_key();
+        CHECK((co_await claimed(source, 2000)).empty());
+        std::vector<resilience::Settlement> verdicts;
+        for (const auto& event : events) verdicts.push_back({event.seq, retry, 1h, "x"});
+        REQUIRE(ok(co_await source.settle(std::move(verdicts))));
+        CHECK((co_await claimed(source, 2000)).empty());
+    });
+}
+
+TEST_CASE("outbox: claims go one after another, so that each finds the next rows") {
+    const Schema schema{true};
+    run([&](net::io_context& context) -> net::awaitable<void> {
+        auto options = pool_options(schema.options());
+        options.connection.query_timeout = 200ms;
+        options.connection.drain_timeout = 10s;
+        pg::Pool pool{context.get_executor(), options};
+        pg::OutboxSource source{pool};
+        (void)co_await append(pool, contract::make_event(1, "a"));
+        auto other = co_await pool.async_acquire();
+        auto claiming = co_await pg::Transaction::async_begin(**other);
+        const auto held = co_await claiming->async_execute(
+            "SELECT pg_advisory_xact_lock(1920165985, 'outbox_events'::regclass::oid::int)"
+        );
+        REQUIRE(ok(held));
+        CHECK((co_await source.claim(10)).error() == Errc::timed_out_in_doubt);
+        REQUIRE(ok(co_await claiming->async_rollback()));
+        CHECK((co_await claimed(source)).size() == 1);
+    });
+}
+
 TEST_CASE("outbox: a batch ends with the row that reaches the limit of bytes") {
     const Schema schema{true};
     run([&](net::io_context& context) -> net::awaitable<void> {

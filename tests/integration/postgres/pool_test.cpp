@@ -99,7 +99,9 @@ TEST_CASE("pool: a caller gives up after acquire_timeout, or when cancelled") {
     run([](net::io_context& context) -> net::awaitable<void> {
         auto options = pool_options(1);
         options.acquire_timeout = 50ms;
+        options.min_size = 1;
         pg::Pool pool{context.get_executor(), options};
+        co_await until([&] { return pool.stats().idle == 1; });
         const auto held = co_await borrowed(pool);
         const auto late = co_await pool.async_acquire();
         CHECK(late.error() == Errc::timed_out);
