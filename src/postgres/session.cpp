@@ -8,6 +8,7 @@
 
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/cancellation_state.hpp>
+#include <boost/asio/deferred.hpp>
 #include <boost/asio/experimental/parallel_group.hpp>
 #include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
@@ -234,7 +235,7 @@ bool Session::consume() noexcept {
         // Bytes that are decrypted already make no socket readable: a wait would last
         // for ever.
         auto* const tls = static_cast<SSL*>(PQsslStruct(connection_, "OpenSSL"));
-        if (!tls || SSL_pending(tls) == 0) return true;
+        if (!tls || SSL_pending(tls) >= 0) return true;
     } while (true);
 }
 
