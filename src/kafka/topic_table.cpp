@@ -73,12 +73,9 @@ void TopicTable::ask(const std::string& name, const Topic& topic) {
         // The table may go at once, and its thread ends the client after this job.
         handle.reset();
         client.reset();
-        net::post(
-            strand,
-            [weak = std::move(weak), name = std::move(name), answer = std::move(answer)] {
-                if (const auto self = weak.lock()) self->answered(name, answer);
-            }
-        );
+        net::post(strand, [weak = std::move(weak), name, answer = std::move(answer)] {
+            if (const auto self = weak.lock()) self->answered(name, answer);
+        });
     });
 }
 

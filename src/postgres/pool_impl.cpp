@@ -39,7 +39,7 @@ Failure as_unavailable(Failure failure) {
 
 Pool::Impl::Impl(net::any_io_executor executor, PoolOptions chosen)
     : outer(executor),
-      strand(net::make_strand(std::move(executor))),
+      strand(net::make_strand(executor)),
       options(checked(chosen)),
       policy(options.reconnect),
       random(options.seed != 0 ? options.seed : std::random_device{}()),

@@ -53,7 +53,7 @@ void ignore_notice(void*, const PGresult*) {}
 
 Session::Session(net::any_io_executor executor, ConnectionOptions options)
     : outer_(executor),
-      strand_(net::make_strand(std::move(executor))),
+      strand_(net::make_strand(executor)),
       options_((validate(options), std::move(options))),
       socket_(strand_),
       timer_(strand_),

@@ -148,7 +148,8 @@ Result<Rows> Connection::execute(
     if (guarded) {
         if (auto begun = command("BEGIN IMMEDIATE"); !begun) return begun.error();
     }
-    Result<Rows> rows = [&]() -> Result<Rows> {
+    // clang 14 captures no structured binding by itself.
+    Result<Rows> rows = [&, statement = statement]() -> Result<Rows> {
         const Use use(statement);
         for (int i = 0; i < wanted; ++i) {
             const int bound = bind(statement, i + 1, parameters[i].value());

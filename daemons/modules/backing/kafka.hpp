@@ -17,7 +17,8 @@ struct KafkaSettings {
     std::string brokers = "localhost:9092";
     std::string topic = "user-events";
     /// Longest time from handing an event over to its acknowledgement.
-    std::chrono::milliseconds delivery_timeout{30'000};
+    /// Well below the 30 s that a program has to end.
+    std::chrono::milliseconds delivery_timeout{10'000};
 };
 
 /// Declares `KAFKA_TOPIC` alone, for programs that name a topic and never connect.
