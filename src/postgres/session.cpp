@@ -235,7 +235,7 @@ bool Session::consume() noexcept {
         // Bytes that are decrypted already make no socket readable: a wait would last
         // for ever.
         auto* const tls = static_cast<SSL*>(PQsslStruct(connection_, "OpenSSL"));
-        if (!tls || SSL_pending(tls) >= 0) return true;
+        if (!tls || SSL_pending(tls) == 0) return true;
     } while (true);
 }
 
