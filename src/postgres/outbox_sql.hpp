@@ -93,7 +93,9 @@ WITH blocked AS MATERIALIZED (
     RETURNING *
 )
 SELECT seq, retry_count, id, aggregate_type, aggregate_id, event_type, event_data, topic,
-       partition_key, headers, (extract(epoch FROM created_at) * 1000000)::bigint,
+       partition_key, headers,
+       CASE WHEN isfinite(created_at)
+            THEN (extract(epoch FROM created_at) * 1000000)::bigint END,
        max_retries
 FROM claimed ORDER BY seq)";
 }
@@ -111,8 +113,8 @@ UPDATE outbox_events o SET
                                 ELSE 'NEW' END,
     processed_at = CASE WHEN v.disposition IN ('sent', 'failed')
                         THEN clock_timestamp() END,
-    retry_count = o.retry_count
-        + CASE WHEN v.disposition IN ('retry', 'failed') THEN 1 ELSE 0 END,
+    retry_count = least(2147483647, o.retry_count::bigint
+        + CASE WHEN v.disposition IN ('retry', 'failed') THEN 1 ELSE 0 END),
     error_message = CASE v.disposition WHEN 'sent' THEN NULL
                          WHEN 'released' THEN o.error_message ELSE v.error END,
     available_at = CASE WHEN v.disposition = 'retry'
@@ -128,7 +130,9 @@ WHERE o.seq = v.seq AND o.status = 'PROCESSING' AND o.claimed_by = $1)";
 inline constexpr const char* reset_stale_sql =
     "UPDATE outbox_events SET status = 'NEW', claimed_at = NULL, claimed_by = NULL "
     "WHERE status = 'PROCESSING' "
-    "AND claimed_at <= clock_timestamp() - $1::bigint * interval '1 millisecond'";
+    // Whoever set the status without a time of its own is as old as its row.
+    "AND coalesce(claimed_at, created_at) "
+    "<= clock_timestamp() - $1::bigint * interval '1 millisecond'";
 
 /// Parameter: where counting stops. The oldest row is taken to be the first in each
 /// state.
@@ -143,7 +147,7 @@ SELECT (SELECT count(*) FROM (SELECT 1 FROM outbox_events WHERE status = 'NEW'
                         ORDER BY seq LIMIT 1)
                        UNION ALL
                        (SELECT created_at FROM outbox_events WHERE status = 'PROCESSING'
-                        ORDER BY seq LIMIT 1)) first), 0))";
+                        ORDER BY seq LIMIT 1)) first WHERE isfinite(created_at)), 0))";
 
 }  // namespace resilience::postgres
 

@@ -232,8 +232,8 @@ Failure Session::reason(Interrupt why) const {
 bool Session::consume() noexcept {
     do {
         if (PQconsumeInput(connection_) == 0) return false;
-        // Bytes that are decrypted already make no socket readable: a wait would last
-        // for ever.
+        // Some versions of libpq leave decrypted bytes in its TLS layer. They make no
+        // socket readable: a wait for them would last for ever.
         auto* const tls = static_cast<SSL*>(PQsslStruct(connection_, "OpenSSL"));
         if (!tls || SSL_pending(tls) == 0) return true;
     } while (true);

@@ -236,3 +236,13 @@ TEST_CASE("an operation outlives the connection object, and the context its oper
     { const auto gone = std::move(connection); }
     abandoned.reset();
 }
+
+TEST_CASE("operations that are refused at once do not pile up on the stack") {
+    run([](net::io_context& context) -> net::awaitable<void> {
+        pg::Connection connection{context.get_executor(), server()};
+        for (int i = 0; i < 100'000; ++i) {
+            const auto refused = co_await connection.async_execute("SELECT 1");
+            if (refused.has_value()) FAIL("it is not connected");
+        }
+    });
+}

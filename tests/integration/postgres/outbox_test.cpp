@@ -216,7 +216,8 @@ TEST_CASE("outbox: claims go one after another, so that each finds the next rows
         auto other = co_await pool.async_acquire();
         auto claiming = co_await pg::Transaction::async_begin(**other);
         const auto held = co_await claiming->async_execute(
-            "SELECT pg_advisory_xact_lock(1920165985, 'outbox_events'::regclass::oid::int)"
+            "SELECT pg_advisory_xact_lock(1920165985, "
+            "'outbox_events'::regclass::oid::int)"
         );
         REQUIRE(ok(held));
         CHECK((co_await source.claim(10)).error() == Errc::timed_out_in_doubt);
