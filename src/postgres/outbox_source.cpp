@@ -78,7 +78,6 @@ Result<ClaimedEvent> read_event(const Row& row) {
     const auto max_retries = row.int64(11);
     if (!seq) return seq.error();
     if (!retry_count) return retry_count.error();
-    if (!created) return created.error();
     if (!max_retries) return max_retries.error();
     ClaimedEvent claimed;
     claimed.seq = *seq;
@@ -92,9 +91,13 @@ Result<ClaimedEvent> read_event(const Row& row) {
     event.topic = row.text(7);
     if (!row.is_null(8)) event.partition_key = std::string{row.text(8)};
     event.headers = read_headers(row.text(9));
-    event.created_at = WallClock::time_point{
-        std::chrono::duration_cast<WallClock::duration>(std::chrono::microseconds{
-            *created})};
+    // Somebody else's row may hold a time that the clock of this program cannot.
+    constexpr std::int64_t clock_range = std::numeric_limits<std::int64_t>::max() / 1000;
+    if (created && *created > -clock_range && *created < clock_range) {
+        event.created_at = WallClock::time_point{
+            std::chrono::duration_cast<WallClock::duration>(std::chrono::microseconds{
+                *created})};
+    }
     event.max_retries = static_cast<std::int32_t>(*max_retries);
     return claimed;
 }
@@ -157,7 +160,7 @@ net::awaitable<Result<std::vector<ClaimedEvent>>> OutboxSource::claim(std::size_
             release_unknown_sql, parameters(impl_->instance, Parameter::array(known))
         ));
     }
-    statements.push_back(once(plan_by_index_sql));
+    statements.push_back(once(plan_claim_sql));
     statements.push_back(once(claim_lock_sql));
     statements.push_back(
         once(claim_sql(limit), parameters(impl_->instance, impl_->max_batch_bytes))
