@@ -46,6 +46,9 @@ public:
     /// As @ref string, and never shown: not in `--help`, not in a sentence.
     Config& secret(std::string name, std::string& value, std::string description);
 
+    /// Takes the name of a topic, see `is_topic_name`.
+    Config& topic(std::string name, std::string& value, std::string description);
+
     /// Takes one of the words given.
     Config& choice(
         std::string name,

@@ -2,6 +2,8 @@
 #include "host/config.hpp"
 #include "host/text.hpp"
 
+#include <resilience/event.hpp>
+
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -111,6 +113,19 @@ Config& Config::string(std::string name, std::string& value, std::string descrip
         value,
         [&value](std::string_view text) -> std::string {
             if (!is_clean_text(text)) return "UTF-8 text";
+            value = text;
+            return {};
+        }
+    );
+}
+
+Config& Config::topic(std::string name, std::string& value, std::string description) {
+    return declare(
+        std::move(name),
+        std::move(description),
+        value,
+        [&value](std::string_view text) -> std::string {
+            if (!is_topic_name(text)) return "1 to 249 of A-Z a-z 0-9 . _ -";
             value = text;
             return {};
         }

@@ -7,10 +7,20 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
 namespace resilience {
+
+/// Tells whether a topic may be called so: 1 to 249 of `A-Z a-z 0-9 . _ -`, but neither
+/// `.` nor `..` (Kafka's rule, kept for every destination).
+constexpr bool is_topic_name(std::string_view name) noexcept {
+    constexpr std::string_view legal =
+        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-";
+    return !name.empty() && name.size() <= 249 && name != "." && name != ".." &&
+           name.find_first_not_of(legal) == std::string_view::npos;
+}
 
 /// A header of a message: a name and a value, both UTF-8 text.
 using Header = std::pair<std::string, std::string>;
@@ -36,7 +46,7 @@ struct Event {
     /// The content: one JSON text.
     std::string event_data;
 
-    /// Where it goes. Empty: the outbox's default topic.
+    /// Where it goes; see @ref is_topic_name. Empty: the outbox's default topic.
     std::string topic;
 
     /// Events of one key stay in order. At most 255 bytes; none: the aggregate's id.

@@ -15,7 +15,8 @@ namespace resilience {
 
 /// Settings of an @ref Outbox.
 struct OutboxOptions {
-    /// Topic of events that name none. At most 249 bytes; default `user-events` (M14).
+    /// Topic of events that name none; see @ref is_topic_name. Default `user-events`
+    /// (M14).
     std::string topic = "user-events";
 
     /// Deliveries tried again before an event that names no number is FAILED. 0 or more;

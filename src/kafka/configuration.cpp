@@ -210,13 +210,4 @@ Settings producer_settings(const ProducerOptions& o) {
     return settings;
 }
 
-bool is_topic_name(std::string_view name) noexcept {
-    const auto legal = [](char c) {
-        return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-               (c >= '0' && c <= '9') || c == '.' || c == '_' || c == '-';
-    };
-    return !name.empty() && name.size() <= 249 && name != "." && name != ".." &&
-           std::ranges::all_of(name, legal);
-}
-
 }  // namespace resilience::kafka::detail

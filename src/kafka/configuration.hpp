@@ -20,9 +20,6 @@ using Settings = std::vector<std::pair<std::string, std::string>>;
 */
 Settings producer_settings(const ProducerOptions& options);
 
-/// Whether a topic may be called so. Pure.
-bool is_topic_name(std::string_view name) noexcept;
-
 }  // namespace resilience::kafka::detail
 
 #endif

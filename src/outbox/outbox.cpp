@@ -85,10 +85,12 @@ std::optional<Failure> check_event(const Event& event, const OutboxOptions& opti
         {"aggregate_type", event.aggregate_type},
         {"aggregate_id", event.aggregate_id},
         {"event_type", event.event_type},
-        {"topic", event.topic},
     };
     for (const auto& [field, value] : names) {
         if (auto failure = check_name(field, value, true)) return failure;
+    }
+    if (!is_topic_name(event.topic)) {
+        return fail(Errc::invalid_request, "topic: is not 1 to 249 of A-Z a-z 0-9 . _ -");
     }
     if (auto failure = check_name("partition_key", *event.partition_key, false))
         return failure;
@@ -138,8 +140,8 @@ Uuid new_event_id(WallClock::time_point now) {
 }  // namespace
 
 Outbox::Outbox(OutboxOptions options) : options_(std::move(options)) {
-    if (options_.topic.empty() || options_.topic.size() > 249) {
-        throw std::invalid_argument("topic: must have 1 to 249 bytes");
+    if (!is_topic_name(options_.topic)) {
+        throw std::invalid_argument("topic: must be 1 to 249 of A-Z a-z 0-9 . _ -");
     }
     if (options_.max_retries < 0) {
         throw std::invalid_argument("max_retries: must not be negative");

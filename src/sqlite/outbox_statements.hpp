@@ -58,7 +58,8 @@ WHERE outbox_events.seq = verdict.seq AND outbox_events.status = 'PROCESSING'
 
 inline constexpr const char* free_stale =
     "UPDATE outbox_events SET status = 'NEW', claimed_at = NULL, claimed_by = NULL"
-    " WHERE status = 'PROCESSING' AND claimed_at <= ?1";
+    // Whoever set the status without a time of its own is stale at once.
+    " WHERE status = 'PROCESSING' AND coalesce(claimed_at, 0) <= ?1";
 
 // The oldest is the first written: the times are what writers say they are, and sorting
 // a long table by them would cost a visit to each row. The + keeps SQLite from walking

@@ -81,7 +81,8 @@ TEST_CASE("X12: a malformed value ends the start with one sentence that names th
         {"DB_PORT", "0"},
         {"REDIS_DB", "-1"},
         {"BUCKET_CAPACITY", "many"},
-        {"BUCKET_ALGORITHM", "leaky"}};
+        {"BUCKET_ALGORITHM", "leaky"},
+        {"KAFKA_TOPIC", "bad topic"}};
     for (const auto& [name, value] : server) {
         const auto text = refusal(UNIFIED_SERVER, {{name, value}});
         CHECK_MESSAGE(text.find(name) != std::string::npos, text);

@@ -261,7 +261,7 @@ void declare(host::Config& config, Request& request) {
     config.string(
         "--aggregate-type", request.aggregate_type, "Kind of aggregate, such as user"
     );
-    config.string(
+    config.topic(
         "--topic", request.topic, "Topic of the copies; default that of the original"
     );
     config.string("--from", request.from, "First moment, such as 2026-01-31T00:00:00Z");

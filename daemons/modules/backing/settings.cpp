@@ -89,12 +89,12 @@ redis::ConnectionOptions connection_options(const RedisSettings& settings) {
     try {
         return redis::with_address(settings.address, std::move(options));
     } catch (const std::invalid_argument& error) {
-        throw std::invalid_argument(std::string("REDIS_ADDR: ") + error.what());
+        throw std::invalid_argument(std::string("REDIS_ADDR ") + error.what());
     }
 }
 
 void declare_topic(host::Config& config, KafkaSettings& settings) {
-    config.string("KAFKA_TOPIC", settings.topic, "Topic of events that name none");
+    config.topic("KAFKA_TOPIC", settings.topic, "Topic of events that name none");
 }
 
 void declare(host::Config& config, KafkaSettings& settings) {

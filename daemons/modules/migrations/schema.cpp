@@ -153,6 +153,13 @@ private:
 }  // namespace
 
 net::awaitable<Result<int>> Schema::up(Progress progress) {
+    // A look needs no lock: a program that starts while others write does not wait for
+    // them.
+    const auto present = co_await applied();
+    if (!present) co_return present.error();
+    const auto missing = next_up(known(), *present);
+    if (!missing) co_return missing.error();
+    if (*missing == nullptr) co_return 0;
     for (int count = 0;; ++count) {
         const auto done = co_await step(Direction::up);
         if (!done) co_return done.error();

@@ -101,7 +101,7 @@ void declare(host::Config& config, RelaySettings& settings) {
         "RELAY_MAX_RETRIES",
         settings.max_retries,
         0,
-        1'000'000,
+        1000,
         "Used by the programs that write events; each row holds its own number"
     );
     config.duration(

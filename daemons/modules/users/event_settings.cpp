@@ -3,12 +3,10 @@
 
 #include <host/config.hpp>
 
-#include <stdexcept>
-
 namespace resilience::modules::users {
 
 void declare(host::Config& config, EventSettings& settings) {
-    config.string("KAFKA_TOPIC", settings.topic, "Topic of the events of users");
+    config.topic("KAFKA_TOPIC", settings.topic, "Topic of the events of users");
     config.integer(
         "RELAY_MAX_RETRIES",
         settings.max_retries,
@@ -19,9 +17,6 @@ void declare(host::Config& config, EventSettings& settings) {
 }
 
 Outbox make_outbox(const EventSettings& settings) {
-    if (settings.topic.empty() || settings.topic.size() > 249) {
-        throw std::invalid_argument("KAFKA_TOPIC: must have 1 to 249 bytes");
-    }
     return Outbox{
         {.topic = settings.topic,
          .max_retries = static_cast<std::int32_t>(settings.max_retries)}};

@@ -15,7 +15,7 @@ namespace resilience::modules::users {
 
 /// Settings of the events that a program writes.
 struct EventSettings {
-    /// Where the events go (M14). At most 249 bytes; default `user-events`.
+    /// Where the events go (M14). Default `user-events`.
     std::string topic = "user-events";
     /// Deliveries tried again before an event is FAILED (M15). Written with each event,
     /// where it wins over the setting of the relay (X6). 0 to 1,000; default 3.

@@ -18,7 +18,7 @@ namespace {
 
 using namespace resilience::kafka;
 using namespace std::chrono_literals;
-using detail::is_topic_name;
+using resilience::is_topic_name;
 using detail::producer_settings;
 
 std::map<std::string, std::string> settings_of(const ProducerOptions& options) {

@@ -79,6 +79,9 @@ TEST_CASE("O5: a field that no row could hold is refused by name") {
     event.partition_key = std::string("a\0b", 3);
     CHECK(refusal(event).starts_with("partition_key: "));
     event = user_created();
+    event.topic = "a b/../c";
+    CHECK(refusal(event) == "topic: is not 1 to 249 of A-Z a-z 0-9 . _ -");
+    event = user_created();
     event.id = "17";
     CHECK(refusal(event) == "id: is not a UUID");
     event = user_created();
@@ -129,7 +132,15 @@ TEST_CASE("a key stays in its lane, whatever the version of the library") {
 }
 
 TEST_CASE("a bad outbox option is named") {
-    CHECK_THROWS_WITH(Outbox{{.topic = ""}}, "topic: must have 1 to 249 bytes");
+    for (const std::string& topic :
+         {std::string{},
+          std::string{"bad topic"},
+          std::string{".."},
+          std::string(250, 't')}) {
+        CHECK_THROWS_WITH(
+            Outbox{{.topic = topic}}, "topic: must be 1 to 249 of A-Z a-z 0-9 . _ -"
+        );
+    }
     CHECK_THROWS_WITH(Outbox{{.max_retries = -1}}, "max_retries: must not be negative");
     CHECK_THROWS_WITH(
         Outbox{{.max_event_bytes = 0}}, "max_event_bytes: must be positive"
