@@ -18,8 +18,8 @@ namespace {
 
 using namespace resilience::kafka;
 using namespace std::chrono_literals;
-using resilience::is_topic_name;
 using detail::producer_settings;
+using resilience::is_topic_name;
 
 std::map<std::string, std::string> settings_of(const ProducerOptions& options) {
     const auto settings = producer_settings(options);
