@@ -160,7 +160,8 @@ net::awaitable<Result<std::vector<ClaimedEvent>>> OutboxSource::claim(std::size_
             release_unknown_sql, parameters(impl_->instance, Parameter::array(known))
         ));
     }
-    statements.push_back(once(plan_claim_sql));
+    statements.push_back(once(plan_by_index_sql));
+    statements.push_back(once(claim_durably_sql));
     statements.push_back(once(claim_lock_sql));
     statements.push_back(
         once(claim_sql(limit), parameters(impl_->instance, impl_->max_batch_bytes))

@@ -17,18 +17,24 @@ inline constexpr const char* plan_by_index_sql =
     "SELECT set_config('enable_seqscan', 'off', true), "
     "set_config('enable_bitmapscan', 'off', true), set_config('jit', 'off', true)";
 
-/** As @ref plan_by_index_sql, and does not wait for the disk: a claim that a crash of the
-    server undoes leaves its rows NEW, and the verdicts on them, which do wait, touch
-   nothing.
-*/
-inline constexpr const char* plan_claim_sql =
-    "SELECT set_config('enable_seqscan', 'off', true), "
-    "set_config('enable_bitmapscan', 'off', true), set_config('jit', 'off', true), "
-    "set_config('synchronous_commit', 'off', true)";
+/** Makes the commit of a claim wait for the disk, whatever the role's own setting is.
 
+    An event that was committed without waiting is flushed with it, so none is delivered
+    that a crash of the server could still take back.
+*/
+inline constexpr const char* claim_durably_sql =
+    "SELECT set_config('synchronous_commit', 'on', true) "
+    "WHERE current_setting('synchronous_commit') = 'off'";
+
+/** As @ref plan_by_index_sql, and does not wait for the disk.
+
+    Verdicts that a crash of the server undoes make their events come once more. Those of
+    one batch at most: the next claim waits, and with it all that was committed before.
+*/
 inline constexpr const char* plan_settle_sql =
     "SELECT set_config('enable_seqscan', 'off', true), "
-    "set_config('enable_nestloop', 'off', true), set_config('jit', 'off', true)";
+    "set_config('enable_nestloop', 'off', true), set_config('jit', 'off', true), "
+    "set_config('synchronous_commit', 'off', true)";
 
 /** Lets one relay claim at a time.
 
@@ -53,6 +59,8 @@ inline constexpr const char* claim_lock_sql =
         with a higher `seq`, and then it waits for its turn.
     @li `locked`: a row that somebody else has locked is not waited for, and then the
    later rows of its key are left as well (`in_order`).
+    @li `held` asks a hash: a join of the batch with itself becomes a nested loop as soon
+        as the statistics expect a single row, and that is quadratic.
     @li The limit is written into the text: the planner must know it.
 */
 inline std::string claim_sql(std::size_t limit) {
@@ -94,10 +102,11 @@ WITH blocked AS MATERIALIZED (
     SET status = 'PROCESSING', claimed_at = statement_timestamp(), claimed_by = $1
     WHERE status = 'NEW' AND seq = ANY(ARRAY(
         SELECT seq FROM (
-            SELECT c.seq, c.partition_key, l.seq IS NOT NULL AS held,
-                   bool_and(l.seq IS NOT NULL)
-                       OVER (PARTITION BY c.partition_key ORDER BY c.seq) AS in_order
-            FROM candidates c LEFT JOIN locked l USING (seq)
+            SELECT seq, partition_key, held,
+                   bool_and(held)
+                       OVER (PARTITION BY partition_key ORDER BY seq) AS in_order
+            FROM (SELECT seq, partition_key, seq IN (SELECT seq FROM locked) AS held
+                  FROM candidates) tried
         ) lockable WHERE held AND (in_order OR partition_key IS NULL)))
     RETURNING *
 )
