@@ -2,6 +2,7 @@
 #ifndef RESILIENCE_ERROR_HPP
 #define RESILIENCE_ERROR_HPP
 
+#include <chrono>
 #include <string>
 #include <system_error>
 #include <utility>
@@ -54,7 +55,15 @@ enum class Errc {
     /// The stored data is not what this version can read.
     corrupt_data,
     /// A defect of the program: a condition that must not occur.
-    internal
+    internal,
+    /// A circuit breaker is open; the call was not made.
+    circuit_open,
+    /// A rate limit has nothing left; the call was not made.
+    rate_limited,
+    /// Every slot of a bulkhead or concurrency limit is taken; the call was not made.
+    bulkhead_full,
+    /// The call was shed to protect an overloaded peer or queue; it was not made.
+    shed
 };
 
 /// The category of @ref Errc; one sentence for each value.
@@ -102,6 +111,14 @@ inline const std::error_category& error_category() noexcept {
                     return "the stored data cannot be read";
                 case Errc::internal:
                     return "internal error";
+                case Errc::circuit_open:
+                    return "the circuit breaker is open";
+                case Errc::rate_limited:
+                    return "the rate limit is reached";
+                case Errc::bulkhead_full:
+                    return "too many calls are in flight";
+                case Errc::shed:
+                    return "the call was shed under overload";
             }
             return "unknown error";
         }
@@ -126,6 +143,26 @@ inline bool is_retryable(std::error_code code) noexcept {
         case Errc::queue_full:
         case Errc::serialization_conflict:
         case Errc::storage_full:
+        case Errc::circuit_open:
+        case Errc::rate_limited:
+        case Errc::bulkhead_full:
+        case Errc::shed:
+            return true;
+        default:
+            return false;
+    }
+}
+
+/// Tells whether a limit of this process refused the call, so that it says nothing about
+/// the peer: no policy counts it as a failure.
+inline bool is_refusal(std::error_code code) noexcept {
+    if (code.category() != error_category()) return false;
+    switch (static_cast<Errc>(code.value())) {
+        case Errc::queue_full:
+        case Errc::circuit_open:
+        case Errc::rate_limited:
+        case Errc::bulkhead_full:
+        case Errc::shed:
             return true;
         default:
             return false;
@@ -146,6 +183,9 @@ struct Failure {
     std::error_code code;
     /// The server's or the system's own text; may be empty.
     std::string detail;
+    /// Time after which the same call may succeed, when whoever refused it told so; zero
+    /// when unknown.
+    std::chrono::nanoseconds retry_after{0};
 
     /// The sentence of the code followed by the detail.
     std::string message() const {
@@ -158,8 +198,10 @@ struct Failure {
 };
 
 /// Makes a @ref Failure of a known kind.
-inline Failure fail(Errc e, std::string detail = {}) {
-    return {make_error_code(e), std::move(detail)};
+inline Failure fail(
+    Errc e, std::string detail = {}, std::chrono::nanoseconds retry_after = {}
+) {
+    return {make_error_code(e), std::move(detail), retry_after};
 }
 
 }  // namespace resilience

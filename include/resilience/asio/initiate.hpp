@@ -14,7 +14,6 @@
 #include <boost/asio/bind_executor.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/deferred.hpp>
-#include <boost/asio/dispatch.hpp>
 #include <boost/asio/error.hpp>
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/post.hpp>
@@ -53,6 +52,20 @@ void complete(
     );
 }
 
+/// What an exception that left a coroutine says to the handler of its operation.
+inline Failure failure_of(const std::exception_ptr& error) {
+    try {
+        std::rethrow_exception(error);
+    } catch (const boost::system::system_error& e) {
+        const bool cancelled = e.code() == net::error::operation_aborted;
+        return fail(cancelled ? Errc::cancelled_in_doubt : Errc::internal, e.what());
+    } catch (const std::exception& e) {
+        return fail(Errc::internal, e.what());
+    } catch (...) {
+        return fail(Errc::internal);
+    }
+}
+
 /// Runs a coroutine on `executor` and completes `handler` with what it returned. The
 /// caller's cancellation reaches the coroutine; an exception becomes @ref Errc::internal.
 template <class T>
@@ -66,27 +79,8 @@ void run_into(
     auto finish = [handler = std::move(handler), guard = std::move(guard), executor](
                       std::exception_ptr error, std::optional<Result<T>> result
                   ) mutable {
-        if (error) {
-            try {
-                std::rethrow_exception(error);
-            } catch (const boost::system::system_error& e) {
-                const bool cancelled = e.code() == net::error::operation_aborted;
-                result.emplace(
-                    fail(cancelled ? Errc::cancelled_in_doubt : Errc::internal, e.what())
-                );
-            } catch (const std::exception& e) {
-                result.emplace(fail(Errc::internal, e.what()));
-            } catch (...) {
-                result.emplace(fail(Errc::internal));
-            }
-        }
-        auto target = guard.get_executor();
-        net::dispatch(
-            target,
-            [handler = std::move(handler), result = std::move(*result)]() mutable {
-                std::move(handler)(std::move(result));
-            }
-        );
+        if (error) result.emplace(failure_of(error));
+        complete(executor, std::move(handler), std::move(*result));
     };
     net::co_spawn(
         executor,
