@@ -102,7 +102,8 @@ struct RelayOptions {
     std::size_t batch_size = 100;
 
     /// Longest wait between two looks at an idle table. At least 1 ms; default 5 s (M15).
-    /// The wait starts at 1 ms and grows by a fifth while nothing is found.
+    /// The wait starts at 1 ms and grows by a fiftieth while nothing is found, so that an
+    /// event waits for about a fiftieth of the pause before it, at most.
     std::chrono::milliseconds poll_interval{5000};
 
     /// After this time a PROCESSING row counts as abandoned. At least 1 s; default 60 s;

@@ -31,11 +31,11 @@ RelayOptions checked(const RelayOptions& options) {
 }
 
 RetryPolicy idle_policy(std::chrono::milliseconds poll_interval) {
-    // Slow growth: a table that was busy a moment ago is looked at often for some
-    // seconds.
+    // The sum of the waits so far is about 50 times the next one, so an event that
+    // comes after a pause waits for at most a fiftieth of that pause.
     return RetryPolicy{{
         .base = std::chrono::milliseconds{1},
-        .factor = 1.2,
+        .factor = 1.02,
         .cap = poll_interval,
         .jitter = Jitter::none,
     }};
