@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 #include "host/json_body.hpp"
 
-#include <resilience/detail/utf8.hpp>
+#include "host/json_text.hpp"
 
-#include <boost/json/parse_options.hpp>
-#include <boost/json/parser.hpp>
+#include <boost/json/array.hpp>
+#include <boost/json/object.hpp>
 
 #include <fmt/format.h>
 
@@ -16,8 +16,6 @@ namespace resilience::host {
 namespace {
 
 namespace json = boost::json;
-
-constexpr std::size_t most_depth = 32;
 
 bool is_json_type(std::string_view type) {
     type = type.substr(0, type.find(';'));
@@ -32,28 +30,6 @@ std::string range(std::int64_t least, std::int64_t most) {
     return fmt::format("must be a whole number from {} to {}", least, most);
 }
 
-// The name of the first text that no store of ours takes: broken UTF-8, or NUL.
-std::optional<std::string> find_unstorable(const json::value& value, std::string name) {
-    if (const auto* text = value.if_string()) {
-        if (!resilience::detail::is_storable_text(*text)) return name;
-    } else if (const auto* list = value.if_array()) {
-        for (std::size_t i = 0; i < list->size(); ++i) {
-            auto found = find_unstorable((*list)[i], fmt::format("{}[{}]", name, i));
-            if (found) return found;
-        }
-    } else if (const auto* object = value.if_object()) {
-        for (const auto& member : *object) {
-            const std::string key{member.key()};
-            // A name that cannot be shown is reported as what holds it.
-            if (!resilience::detail::is_storable_text(key)) return name;
-            auto found =
-                find_unstorable(member.value(), name.empty() ? key : name + '.' + key);
-            if (found) return found;
-        }
-    }
-    return std::nullopt;
-}
-
 }  // namespace
 
 JsonBody::JsonBody(const Request& request) {
@@ -65,25 +41,9 @@ JsonBody::JsonBody(const Request& request) {
             "the content type must be application/json"};
         return;
     }
-    json::parse_options options;
-    options.max_depth = most_depth;
-    // Checked afterwards, where the field can be named.
-    options.allow_invalid_utf8 = true;
-    json::parser parser{{}, options};
-    boost::system::error_code error;
-    parser.write(request.body, error);
-    if (error) {
-        problem_ = bad_request("the body is not valid JSON: " + error.message());
-        return;
-    }
-    owned_ = parser.release();
+    if ((problem_ = read_json(request.body, owned_))) return;
     object_ = owned_.if_object();
-    if (object_ == nullptr) {
-        problem_ = bad_request("the body must be a JSON object");
-    } else if (auto field = find_unstorable(owned_, {})) {
-        problem_ = invalid_field(std::move(*field), "must be UTF-8 text without NUL");
-        object_ = nullptr;
-    }
+    if (object_ == nullptr) problem_ = bad_request("the body must be a JSON object");
 }
 
 JsonBody::JsonBody(const json::value& value, std::string path)

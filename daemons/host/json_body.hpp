@@ -34,10 +34,9 @@ struct TextRule {
     if (body.failed()) co_return body.problem();
     @endcode
 
-    The text must be one value of UTF-8, without NUL (escaped ones included), nested at
-   most 32 deep; of a field given twice the last counts. The content type must be absent,
-    `application/json` or `*+json`; else the problem is a 415. Fields that nobody asks for
-    are ignored.
+    The text must be one that @ref read_json takes; so a field given twice is a finding.
+    The content type must be absent, `application/json` or `*+json`; else the problem is a
+    415. Fields that nobody asks for are ignored.
 */
 class JsonBody {
 public:

@@ -62,16 +62,61 @@ TEST_CASE("A body that is no clean JSON object is refused") {
     CHECK(verdict(R"({"name":"a"} x)") == "400 ");
     CHECK(verdict("{\"name\":\"\xff\"}") == "400 name");
     CHECK(verdict("{\"name\":\"\xed\xa0\x80\"}") == "400 name");
-    CHECK(verdict(R"({"name":"\ud800"})") == "400 ");
+    CHECK(verdict(R"({"name":"\ud800"})") == "400 name");
     CHECK(verdict(R"({"name":"a\u0000b"})") == "400 name");
     CHECK(verdict(R"({"name":"a","x":["\u0000"]})") == "400 x[0]");
     CHECK(verdict(R"({"name":"a","x\u0000":1})") == "400 ");
+    CHECK(verdict("{\"x\":{\"\xff\":1,\"\xff\":2}}") == "400 x");
     CHECK(verdict(std::string("{\"name\":\"a\0b\"}", 14)) == "400 ");
     CHECK(verdict("{\"name\":" + std::string(100'000, '[')) == "400 ");
     CHECK(
         verdict("{\"name\":" + std::string(40, '[') + std::string(40, ']') + "}") ==
         "400 "
     );
+}
+
+TEST_CASE("M6: a member given twice is refused by its path, however its name is spelt") {
+    const auto where = [](std::string text) {
+        JsonBody body{with_body(std::move(text))};
+        if (!body.failed()) return std::string{"fine"};
+        CHECK(body.problem().status == 400);
+        CHECK(body.problem().detail.ends_with("is given more than once"));
+        return body.problem().field;
+    };
+    CHECK(where(R"({"name":"a","name":"a"})") == "name");
+    CHECK(where(R"({"name":"a","n\u0061me":"b"})") == "name");
+    CHECK(where(R"({"x":[{"k":1},{"k":1,"j":2,"k":3}]})") == "x[1].k");
+    CHECK(where(R"({"a":{"b":[[],[1,{"":1,"":2}]]}})") == "a.b[1][1].");
+    CHECK(where(R"({"a":{"k":1},"b":{"k":1},"k":[{"k":1},{"k":1}]})") == "fine");
+}
+
+TEST_CASE("M6: half of a surrogate pair is named together with its field") {
+    const auto problem = [](std::string text) {
+        const JsonBody body{with_body(std::move(text))};
+        if (!body.failed()) return Problem{200};
+        return body.problem();
+    };
+    for (const std::string half :
+         {R"(\ud800)",
+          R"(a\ud800b)",
+          R"(\\\ud800)",
+          R"(\udc00)",
+          R"(\ud800\n)",
+          R"(\ud800\ud800)",
+          R"(\ud83d\ude00\ude00)"}) {
+        CAPTURE(half);
+        const Problem found = problem(R"({"a":"b","x":[1,")" + half + R"("]})");
+        CHECK(found.status == 400);
+        CHECK(found.field == "x[1]");
+        CHECK(found.detail == "x[1] holds half of a surrogate pair without the other");
+    }
+    const Problem name = problem(R"({"a":"b","\ud800":1})");
+    CHECK(name.field.empty());
+    CHECK(name.detail == "the body holds half of a surrogate pair without the other");
+    CHECK(problem(R"({"a":"\ud83d\ude00 \\ud800"})").status == 200);
+    // What stopped the parser before is what is told.
+    CHECK(problem(R"({"a":x,"b":"\ud800"})").detail.find("pair") == std::string::npos);
+    CHECK(problem(R"({"a":"\ud8")").detail.find("pair") == std::string::npos);
 }
 
 TEST_CASE("M3: tokens that are no whole number in range are refused") {
