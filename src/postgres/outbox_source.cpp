@@ -102,8 +102,8 @@ Result<ClaimedEvent> read_event(const Row& row) {
     return claimed;
 }
 
-Statement once(std::string sql, std::vector<Parameter> values = {}) {
-    return {std::move(sql), std::move(values)};
+Statement once(std::string_view text, std::vector<Parameter> values = {}) {
+    return {std::string{text}, std::move(values)};
 }
 
 }  // namespace
@@ -157,15 +157,16 @@ net::awaitable<Result<std::vector<ClaimedEvent>>> OutboxSource::claim(std::size_
     if (impl_->claim_in_doubt) {
         const std::vector<std::int64_t> known{impl_->held.begin(), impl_->held.end()};
         statements.push_back(once(
-            release_unknown_sql, parameters(impl_->instance, Parameter::array(known))
+            sql::release_unknown, parameters(impl_->instance, Parameter::array(known))
         ));
     }
-    statements.push_back(once(plan_by_index_sql));
-    statements.push_back(once(claim_durably_sql));
-    statements.push_back(once(claim_lock_sql));
-    statements.push_back(
-        once(claim_sql(limit), parameters(impl_->instance, impl_->max_batch_bytes))
-    );
+    statements.push_back(once(sql::plan_by_index));
+    statements.push_back(once(sql::claim_durably));
+    statements.push_back(once(sql::claim_lock));
+    statements.push_back(once(
+        sql::with_limit(sql::claim, limit),
+        parameters(impl_->max_batch_bytes, impl_->instance)
+    ));
     auto rows = co_await impl_->transact(std::move(statements));
     if (!rows) {
         if (is_in_doubt(rows.error().code)) impl_->claim_in_doubt = true;
@@ -201,9 +202,9 @@ net::awaitable<Result<void>> OutboxSource::settle(std::vector<Settlement> settle
         errors.push_back(storable(std::move(settlement.error)));
     }
     std::vector<Statement> statements;
-    statements.push_back(once(plan_settle_sql));
+    statements.push_back(once(sql::plan_settle));
     statements.push_back(once(
-        settle_sql,
+        sql::settle,
         parameters(
             impl_->instance,
             Parameter::array(seqs),
@@ -222,8 +223,8 @@ net::awaitable<Result<std::int64_t>> OutboxSource::reset_stale(
     std::chrono::milliseconds age
 ) {
     std::vector<Statement> statements;
-    statements.push_back(once(plan_by_index_sql));
-    statements.push_back(once(reset_stale_sql, parameters(age.count())));
+    statements.push_back(once(sql::plan_by_index));
+    statements.push_back(once(sql::reset_stale, parameters(age.count())));
     auto rows = co_await impl_->transact(std::move(statements));
     if (!rows) co_return std::move(rows).error();
     co_return rows->back().affected();
@@ -231,8 +232,8 @@ net::awaitable<Result<std::int64_t>> OutboxSource::reset_stale(
 
 net::awaitable<Result<ClaimSource::Depth>> OutboxSource::depth() {
     std::vector<Statement> statements;
-    statements.push_back(once(plan_by_index_sql));
-    statements.push_back(once(depth_sql, parameters(impl_->max_depth)));
+    statements.push_back(once(sql::plan_by_index));
+    statements.push_back(once(sql::depth, parameters(impl_->max_depth)));
     auto rows = co_await impl_->transact(std::move(statements));
     if (!rows) co_return std::move(rows).error();
     const auto row = rows->back()[0];
