@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "integration/event_sink_contract.hpp"
+#include "contracts/event_sink.hpp"
 #include "integration/kafka/cluster.hpp"
 
 #include <resilience/kafka/kafka_sink.hpp>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "integration/claim_source_contract.hpp"
+#include "contracts/claim_source.hpp"
 #include "server.hpp"
 
 #include <resilience/outbox.hpp>

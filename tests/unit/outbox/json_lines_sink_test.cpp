@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include <resilience/json_lines_sink.hpp>
 
-#include "integration/event_sink_contract.hpp"
+#include "contracts/event_sink.hpp"
 #include "unit/outbox/json_lines_folder.hpp"
 
 #include <boost/json/object.hpp>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "integration/claim_source_contract.hpp"
+#include "contracts/claim_source.hpp"
 #include "src/sqlite/outbox_statements.hpp"
 #include "unit/sqlite/sqlite_fixture.hpp"
 
