@@ -22,10 +22,13 @@ constexpr std::chrono::hours year{366 * 24};
 // the credits wanted from each bucket, then the time (us) in tests. Reply: the part of
 // the unit that has passed (us), then for each bucket the wait (units, zero when
 // admitted), the credits left, and the time until it is full (units). All reads come
-// before the first write, so an error changes nothing.
+// before the first write, so an error changes nothing. What is no bucket is told by the
+// number of its key, which may itself hold bytes that an error line does not take.
 constexpr std::string_view script = R"lua(
 local rate, price, full, unit = ARGV[1] + 0, ARGV[2] + 0, ARGV[3] + 0, ARGV[4] + 0
 local mode = ARGV[6]
+local function whole(x) return x >= 0 and x < 9007199254740992 and x % 1 == 0 end
+local function foreign(k) return redis.error_reply('CORRUPT key ' .. k) end
 local now = ARGV[7 + #KEYS]
 if now then
   now = now + 0
@@ -45,13 +48,16 @@ for k = 1, #KEYS do
   if before then
     have, since = reply[3 * before], at[before]
   else
-    local state = redis.call('GET', key)
+    local state = redis.pcall('GET', key)
     if state then
-      if #state ~= 24 then return redis.error_reply('CORRUPT not a bucket') end
+      if state.err and not string.find(state.err, 'WRONGTYPE', 1, true) then
+        return state
+      end
+      if state.err or #state ~= 24 then return foreign(k) end
       local credits, cost
       since, credits, cost = struct.unpack('<ddd', state)
-      if not (since >= 0 and credits >= 0 and cost > 0) then
-        return redis.error_reply('CORRUPT not a bucket')
+      if not (whole(since) and whole(credits) and whole(cost) and cost > 0) then
+        return foreign(k)
       end
       if cost ~= price then credits = (credits - credits % cost) / cost * price end
       local passed = math.floor((now - since) / unit)
@@ -111,6 +117,18 @@ std::chrono::nanoseconds time_in(
     const SignedWide ns = (SignedWide{units} * unit.count() - phase) * 1000;
     const SignedWide most = Admission::never.count() - 1;
     return std::chrono::nanoseconds{static_cast<std::int64_t>(std::min(ns, most))};
+}
+
+// The place of the key that the script says holds no bucket.
+std::optional<std::size_t> foreign_key(std::string_view words, std::size_t keys) {
+    constexpr std::string_view prefix = "CORRUPT key ";
+    const auto at = words.find(prefix);
+    if (at == std::string_view::npos) return std::nullopt;
+    words.remove_prefix(at + prefix.size());
+    std::size_t number = 0;
+    std::from_chars(words.data(), words.data() + words.size(), number);
+    if (number < 1 || number > keys) return std::nullopt;
+    return number - 1;
 }
 
 bool in_range(const Reply& reply, std::uint64_t most) {
@@ -243,20 +261,30 @@ Wire BucketCodec::encode(
     return Wire(args);
 }
 
-Result<std::vector<BucketDecision>> BucketCodec::decode(Reply reply, std::size_t requests)
-    const {
-    if (reply.is_error()) return script_failure(reply.text);
+Result<std::vector<BucketDecision>> BucketCodec::decode(
+    Reply reply, std::span<const BucketRequest> requests
+) const {
+    if (reply.is_error()) {
+        if (const auto place = foreign_key(reply.text, requests.size())) {
+            return fail(
+                Errc::corrupt_data,
+                "the key '" + options_.prefix + requests[*place].key +
+                    "' holds something that is not a bucket; reset it"
+            );
+        }
+        return script_failure(reply.text);
+    }
     const auto& parts = reply.elements;
     const auto wrong = [] {
         return fail(Errc::protocol_error, "not an answer of the bucket's script");
     };
-    if (reply.kind != ReplyKind::array || parts.size() != 1 + 3 * requests)
+    if (reply.kind != ReplyKind::array || parts.size() != 1 + 3 * requests.size())
         return wrong();
     constexpr auto any = static_cast<std::uint64_t>(INT64_MAX);
     if (!in_range(parts[0], any)) return wrong();
 
-    std::vector<BucketDecision> decisions(requests);
-    for (std::size_t k = 0; k < requests; ++k) {
+    std::vector<BucketDecision> decisions(requests.size());
+    for (std::size_t k = 0; k < requests.size(); ++k) {
         const auto& wait = parts[1 + 3 * k];
         const auto& credits = parts[2 + 3 * k];
         const auto& rest = parts[3 + 3 * k];
@@ -279,12 +307,6 @@ Result<std::vector<BucketDecision>> BucketCodec::decode(Reply reply, std::size_t
 
 Failure script_failure(const std::string& words) {
     if (auto failure = server_failure(words)) return *failure;
-    const auto contains = [&words](std::string_view part) {
-        return words.find(part) != std::string::npos;
-    };
-    if (contains("CORRUPT") || contains("WRONGTYPE")) {
-        return fail(Errc::corrupt_data, words);
-    }
     return fail(Errc::invalid_request, words);
 }
 

@@ -64,8 +64,10 @@ public:
     ) const;
 
     /// One decision for each request; `protocol_error` if the reply is not of this
-    /// script.
-    Result<std::vector<BucketDecision>> decode(Reply reply, std::size_t requests) const;
+    /// script, and `corrupt_data` naming the key that holds no bucket.
+    Result<std::vector<BucketDecision>> decode(
+        Reply reply, std::span<const BucketRequest> requests
+    ) const;
 
 private:
     TokenBucketStoreOptions options_;

@@ -55,7 +55,7 @@ public:
         if (!result) return done_(Result<Decisions>(result.error()));
         const bool unknown = result->is_error() && result->text.starts_with("NOSCRIPT");
         if (!unknown || with_text_) {
-            return done_(codec_.decode(std::move(*result), requests_.size()));
+            return done_(codec_.decode(std::move(*result), requests_));
         }
         auto core = core_;
         core->submit(std::make_unique<ScriptRequest>(

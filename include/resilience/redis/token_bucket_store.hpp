@@ -92,7 +92,9 @@ struct GroupDecision {
 
     @par Errors
     Those of @ref Connection::async_command, and
-    @li `corrupt_data` The key holds something that is not a bucket. Nothing was taken.
+    @li `corrupt_data` A key holds something that is not a bucket; the detail names it,
+   and
+    @ref async_reset cures it. Nothing was taken.
     @li `invalid_request` A key is longer than 1,024 bytes, or more than 1,000 requests
    came at once. Nothing was taken. In doubt means that tokens may be gone, never that too
    many were admitted.

@@ -123,7 +123,7 @@ public:
         auto reply = ask(io_, connection_, std::move(command));
         REQUIRE(reply.has_value());
         CAPTURE(reply->text);
-        auto decisions = codec.decode(std::move(*reply), requests.size());
+        auto decisions = codec.decode(std::move(*reply), requests);
         REQUIRE(decisions.has_value());
         return std::move(*decisions);
     }

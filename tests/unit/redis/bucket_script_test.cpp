@@ -31,6 +31,8 @@ Reply answer(std::initializer_list<std::int64_t> numbers) {
     return Reply::of_array(std::move(parts));
 }
 
+const BucketRequest one[] = {{"k", 1}};
+
 }  // namespace
 
 TEST_CASE("M11: a limit is reduced to the smallest whole numbers") {
@@ -119,13 +121,13 @@ TEST_CASE("M11: a call names the script and carries keys of any bytes") {
 
 TEST_CASE("M2, M3: an answer becomes a decision, with waits counted from now") {
     const BucketCodec codec({.tokens = 1, .period = seconds{1}, .burst = 10});
-    const auto decisions = codec.decode(answer({0, 0, 7'500'000, 2'500'000}), 1);
+    const auto decisions = codec.decode(answer({0, 0, 7'500'000, 2'500'000}), one);
     REQUIRE(decisions.has_value());
     CHECK(
         decisions->front() ==
         BucketDecision{Admission::admit(), 7, 10, milliseconds{2'500}}
     );
-    const auto refusal = codec.decode(answer({0, 250'001, 0, 10'000'000}), 1);
+    const auto refusal = codec.decode(answer({0, 250'001, 0, 10'000'000}), one);
     REQUIRE(refusal.has_value());
     CHECK(refusal->front().admission == Admission::refuse(microseconds{250'001}));
     CHECK(refusal->front().remaining == 0);
@@ -135,7 +137,7 @@ TEST_CASE("M11: the part of a coarse unit that has passed shortens the wait") {
     const BucketCodec codec(
         {.tokens = 1'000'000'007, .period = hours{24}, .burst = 1'000'000'000}
     );
-    const auto decisions = codec.decode(answer({400'000, 2, 0, 3}), 1);
+    const auto decisions = codec.decode(answer({400'000, 2, 0, 3}), one);
     REQUIRE(decisions.has_value());
     CHECK(decisions->front().admission == Admission::refuse(microseconds{1'600'000}));
     CHECK(decisions->front().time_to_full == microseconds{2'600'000});
@@ -144,7 +146,7 @@ TEST_CASE("M11: the part of a coarse unit that has passed shortens the wait") {
 TEST_CASE("M11: a wait beyond what can be told is long, and not never") {
     const BucketCodec codec({});
     const auto most = std::numeric_limits<std::int64_t>::max();
-    const auto decisions = codec.decode(answer({0, most, 0, most}), 1);
+    const auto decisions = codec.decode(answer({0, most, 0, most}), one);
     REQUIRE(decisions.has_value());
     CHECK(decisions->front().admission.possible());
 }
@@ -166,19 +168,33 @@ TEST_CASE("M11: an answer that is not the script's is a protocol error") {
           answer({0, 0, most, 0}),
           answer({0, 0, 10'000'001, 0}),
           Reply::of_array({Reply{}, Reply{}, Reply{}, Reply{}})}) {
-        const auto decisions = codec.decode(reply, 1);
+        const auto decisions = codec.decode(reply, one);
         REQUIRE_FALSE(decisions.has_value());
         CHECK(decisions.error() == Errc::protocol_error);
     }
 }
 
 TEST_CASE("M11: an error of the script says what is wrong with the store") {
-    CHECK(script_failure("CORRUPT not a bucket") == Errc::corrupt_data);
-    CHECK(
-        script_failure("WRONGTYPE Operation against a key holding the wrong kind of value"
-        ) == Errc::corrupt_data
-    );
     CHECK(script_failure("NOPERM this user has no permissions") == Errc::access_denied);
     CHECK(script_failure("OOM command not allowed") == Errc::storage_full);
     CHECK(script_failure("ERR unknown command 'EVAL'") == Errc::invalid_request);
+}
+
+TEST_CASE("M11: a key that holds no bucket is named, whatever its bytes") {
+    const BucketCodec codec({.prefix = "p:"});
+    const BucketRequest requests[] = {{"a", 1}, {"b\r\nc", 1}};
+    const auto named = codec.decode(Reply::of_error("CORRUPT key 2"), requests);
+    CHECK(named.error() == Errc::corrupt_data);
+    CHECK(
+        named.error().detail ==
+        "the key 'p:b\r\nc' holds something that is not a bucket; reset it"
+    );
+    for (const auto* words :
+         {"CORRUPT key 0", "CORRUPT key 3", "CORRUPT key", "CORRUPT"}) {
+        CAPTURE(words);
+        CHECK(
+            codec.decode(Reply::of_error(words), requests).error() ==
+            Errc::invalid_request
+        );
+    }
 }

@@ -260,7 +260,7 @@ TEST_CASE_FIXTURE(
     CHECK(consume("a").error() == Errc::protocol_error);
     script = [](const Command&) { return admitted(2); };
     CHECK(consume("a").error() == Errc::protocol_error);
-    script = [](const Command&) { return std::string("-CORRUPT not a bucket\r\n"); };
+    script = [](const Command&) { return std::string("-CORRUPT key 1\r\n"); };
     CHECK(consume("a").error() == Errc::corrupt_data);
 }
 
