@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "host/connection.hpp"
 
+#include "host/access_log.hpp"
 #include "host/answers.hpp"
 #include "host/text.hpp"
 
@@ -229,27 +230,7 @@ void Connection::render(const Response& response) {
 void Connection::report(const Response& response) {
     const auto took = Clock::now() - start_;
     server_->metrics.finished(route_, request_.method, response.status, took);
-    LogLevel level = LogLevel::info;
-    if (route_ != nullptr && route_->doc.quiet) level = LogLevel::debug;
-    if (response.status == 500) level = LogLevel::error;
-    if (response.status > 500) level = LogLevel::warn;
-    if (!server_->log.enabled(level)) return;
-    constexpr std::size_t longest_path = 256;
-    const LogField fields[] = {
-        {"method", to_string(request_.method)},
-        {"path", request_.raw_path().substr(0, longest_path)},
-        {"route", route_ != nullptr ? std::string_view{route_->pattern} : "_OTHER"},
-        {"status", response.status},
-        {"duration_ms", std::chrono::duration<double, std::milli>(took).count()},
-        {"peer", request_.peer},
-        {"error", response.problem ? std::string_view{response.problem->cause} : ""}};
-    const bool has_cause = response.problem && !response.problem->cause.empty();
-    server_->log.write(
-        level,
-        "request",
-        request_.log_context(),
-        std::span{fields}.first(std::size(fields) - (has_cause ? 0 : 1))
-    );
+    log_request(server_->log, request_, target_, route_, response, took);
 }
 
 net::awaitable<bool> Connection::read_more() {

@@ -30,6 +30,8 @@ struct Problem {
     std::optional<std::chrono::milliseconds> retry_after = {};
     /// For the log alone: the server's or the system's own words.
     std::string cause = {};
+    /// Logged at `error`: no wait helps, somebody has to act. Default false.
+    bool needs_operator = false;
 };
 
 /// 400: the request is not what the route takes, in no one field.

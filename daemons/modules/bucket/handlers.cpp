@@ -53,6 +53,19 @@ std::vector<TokenRequest> read_requests(host::JsonBody& body) {
     return requests;
 }
 
+host::Problem problem_of(const Failure& failure) {
+    host::Problem problem = host::problem_of(failure);
+    if (failure == Errc::corrupt_data) {
+        problem.status = 503;
+        problem.slug = "corrupt-data";
+        problem.title = "The stored data cannot be read";
+        problem.detail = "what is stored for a key is not a bucket; reset that key";
+        problem.retry_after = std::chrono::seconds{30};
+        problem.needs_operator = true;
+    }
+    return problem;
+}
+
 host::Problem beyond_capacity(std::string field, const BucketLimit& limit) {
     std::string detail = field + " is more than the " + std::to_string(limit.capacity) +
                          " tokens of a full bucket";
@@ -102,7 +115,7 @@ net::awaitable<Response> Handlers::check(Request& request) {
         co_return counted("check", beyond_capacity("tokens", limit_));
     }
     const auto found = co_await store_.check(wanted);
-    if (!found) co_return counted("check", host::problem_of(found.error()));
+    if (!found) co_return counted("check", problem_of(found.error()));
     co_return counted("check", state_answer(wanted, *found, limit_));
 }
 
@@ -114,7 +127,7 @@ net::awaitable<Response> Handlers::consume(Request& request) {
         co_return counted("consume", beyond_capacity("tokens", limit_));
     }
     const auto found = co_await store_.consume(wanted);
-    if (!found) co_return counted("consume", host::problem_of(found.error()));
+    if (!found) co_return counted("consume", problem_of(found.error()));
     if (found->admission) consumed_.add(wanted.tokens);
     co_return counted("consume", consume_answer(request, wanted, *found, limit_));
 }
@@ -133,7 +146,7 @@ net::awaitable<Response> Handlers::reset(Request& request) {
     }
     if (problem) co_return counted("reset", std::move(*problem));
     const auto done = co_await store_.reset(key);
-    if (!done) co_return counted("reset", host::problem_of(done.error()));
+    if (!done) co_return counted("reset", problem_of(done.error()));
     co_return counted("reset", reset_answer(key, limit_));
 }
 
@@ -155,7 +168,7 @@ net::awaitable<Response> Handlers::bulk_consume(Request& request) {
 
 net::awaitable<Response> Handlers::consume_each(std::vector<TokenRequest> requests) {
     const auto decisions = co_await store_.consume_each(requests);
-    if (!decisions) co_return host::problem_of(decisions.error());
+    if (!decisions) co_return problem_of(decisions.error());
     for (std::size_t i = 0; i < decisions->size(); ++i) {
         if ((*decisions)[i].admission) consumed_.add(requests[i].tokens);
     }
@@ -166,7 +179,7 @@ net::awaitable<Response> Handlers::consume_all(
     Request& request, std::vector<TokenRequest> requests
 ) {
     const auto group = co_await store_.consume_all(requests);
-    if (!group) co_return host::problem_of(group.error());
+    if (!group) co_return problem_of(group.error());
     if (group->admission) {
         for (const auto& each : requests) consumed_.add(each.tokens);
     }

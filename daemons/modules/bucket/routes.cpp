@@ -44,7 +44,10 @@ const host::ParameterDoc tokens_parameter{
 const host::ReplyDoc malformed{400, "A parameter or field is missing or malformed"};
 const host::ReplyDoc impossible{422, "More tokens than a full bucket holds"};
 const host::ReplyDoc refused{429, "Too few tokens; Retry-After says when to come back"};
-const host::ReplyDoc unavailable{503, "The store does not answer; nobody is admitted"};
+const host::ReplyDoc unavailable{
+    503,
+    "The store does not answer, or holds something that is not a bucket (corrupt-data, "
+    "which a reset cures); nobody is admitted"};
 
 // For everybody to read, so the server's own words stay out of it.
 net::awaitable<host::PartHealth> health_of(BucketStore& store) {
