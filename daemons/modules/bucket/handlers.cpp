@@ -139,9 +139,14 @@ net::awaitable<Response> Handlers::reset(Request& request) {
         host::QueryReader query{request};
         key = query.string("key", key_rule);
         if (query.failed()) problem = query.problem();
-    } else {
+    }
+    if (!problem && !request.body.empty()) {
         host::JsonBody body{request};
-        key = body.string("key", key_rule);
+        if (key.empty()) {
+            key = body.string("key", key_rule);
+        } else if (body.has("key")) {
+            body.refuse("key", "is given in the query and in the body");
+        }
         if (body.failed()) problem = body.problem();
     }
     if (problem) co_return counted("reset", std::move(*problem));

@@ -89,7 +89,8 @@ void add_routes(
     );
     group.post(
         "/reset",
-        {.summary = "Fills a bucket; the key stands in the query or in the body",
+        {.summary = "Fills a bucket; the key stands in the query or in the body, not in "
+                    "both",
          .query = {{"key", "1 to 256 bytes"}},
          .body = key_schema,
          .replies = {{200, "The bucket is full", state_schema}, malformed, unavailable}},

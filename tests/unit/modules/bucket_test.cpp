@@ -219,6 +219,22 @@ TEST_CASE("M4: reset fills the bucket; the key stands in the query or in the bod
     CHECK(service.post("/v1/bucket/reset?key=new").status == 200);
 }
 
+TEST_CASE("M4: reset with a key in the query and in the body is 400 and resets neither") {
+    Fixture service;
+    service.post("/v1/bucket/consume?key=a&tokens=10");
+    service.post("/v1/bucket/consume?key=b&tokens=10");
+    for (const auto* body : {R"({"key":"b"})", R"({"key":"a"})", R"({"key":7})"}) {
+        const auto answer = service.post("/v1/bucket/reset?key=a", body);
+        check_problem(answer, 400, "invalid-field");
+        CHECK(text_of(answer, "field") == "key");
+    }
+    check_problem(service.post("/v1/bucket/reset?key=a", "nonsense"), 400, "bad-request");
+    CHECK(service.remaining("a") == 0);
+    CHECK(service.remaining("b") == 0);
+    CHECK(service.post("/v1/bucket/reset?key=a", "{}").status == 200);
+    CHECK(service.remaining("a") == 10);
+}
+
 TEST_CASE("M4: reset without a good key is 400") {
     Fixture service;
     for (const auto& answer :
