@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "host/app.hpp"
 
+#include "host/part_watch.hpp"
 #include "host/standard_routes.hpp"
 
 #include <resilience/version.hpp>
@@ -79,6 +80,7 @@ struct App::Impl {
           health(options.health),
           changed(control, TimePoint::max()),
           flusher(control),
+          watch(control, health, log, options.health.watch),
           signals(control) {
         options.server.strands = options.threads > 1;
         if (options.serve) add_standard_routes(router, health, metrics, document);
@@ -104,6 +106,7 @@ struct App::Impl {
     // Cancelled when the end is asked for and when background work ends.
     net::steady_timer changed;
     net::steady_timer flusher;
+    PartWatch watch;
     net::signal_set signals;
     bool ending = false;
     int exit_code = 0;
@@ -273,6 +276,7 @@ net::awaitable<void> App::Impl::start() {
         co_await step.hook();
     }
     start_background();
+    watch.start([this] { changed.cancel(); });
     if (server) server->start();
     if (admin) admin->start();
     log.info(
@@ -325,12 +329,13 @@ net::awaitable<void> App::Impl::end_background() {
     const auto open = [this] {
         return std::any_of(works.begin(), works.end(), [](const Work& work) {
             return !work.done;
+    watch.stop();
         });
     };
     for (Work& work : works) {
         if (!work.done) work.cancel.emit(net::cancellation_type::terminal);
     }
-    while (open() && Clock::now() < bound) {
+    while ((open() || watch.running()) && Clock::now() < bound) {
         error_code ignored;
         changed.expires_at(bound);
         co_await changed.async_wait(net::redirect_error(net::use_awaitable, ignored));

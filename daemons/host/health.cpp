@@ -28,13 +28,23 @@ struct Part {
 net::awaitable<PartHealth> guarded(const HealthCheck& check) {
     try {
         co_return co_await check();
-    } catch (const std::exception&) {
+    } catch (const std::exception& e) {
         // The text may hold what is not for the public.
-        co_return PartHealth{HealthState::down, "the check failed"};
+        co_return PartHealth{HealthState::down, "the check failed", e.what()};
     }
 }
 
-net::awaitable<PartHealth> ask(Part& part, const HealthOptions& options) {
+// Keeps what was found, and tells of a change.
+void note(Part& part, const PartHealth& health, const Health::Observer& observer) {
+    const std::lock_guard lock{part.mutex};
+    const HealthState before = part.last ? part.last->second.state : HealthState::up;
+    part.last.emplace(Clock::now(), health);
+    if (health.state != before && observer) observer({part.name, part.need, health});
+}
+
+net::awaitable<PartHealth> ask(
+    Part& part, const HealthOptions& options, const Health::Observer& observer
+) {
     using namespace net::experimental::awaitable_operators;
     {
         const std::lock_guard lock{part.mutex};
@@ -46,8 +56,7 @@ net::awaitable<PartHealth> ask(Part& part, const HealthOptions& options) {
     auto first = co_await (guarded(part.check) || timer.async_wait(net::use_awaitable));
     auto health = first.index() == 0 ? std::get<0>(std::move(first))
                                      : PartHealth{HealthState::down, "no answer in time"};
-    const std::lock_guard lock{part.mutex};
-    part.last.emplace(Clock::now(), health);
+    note(part, health, observer);
     co_return health;
 }
 
@@ -76,6 +85,7 @@ std::string_view to_string(HealthState state) noexcept {
 struct Health::Impl {
     HealthOptions options;
     std::vector<std::unique_ptr<Part>> parts;
+    Observer observer;
     std::atomic<bool> draining = false;
 };
 
@@ -98,6 +108,8 @@ void Health::add(std::string name, Need need, HealthCheck check) {
     impl_->parts.push_back(std::move(part));
 }
 
+void Health::on_change(Observer observer) { impl_->observer = std::move(observer); }
+
 net::awaitable<std::vector<Health::Finding>> Health::examine() {
     const auto executor = co_await net::this_coro::executor;
     const auto& parts = impl_->parts;
@@ -108,7 +120,7 @@ net::awaitable<std::vector<Health::Finding>> Health::examine() {
     for (std::size_t i = 0; i < parts.size(); ++i) {
         net::co_spawn(
             executor,
-            ask(*parts[i], impl_->options),
+            ask(*parts[i], impl_->options, impl_->observer),
             [examination, i](std::exception_ptr error, PartHealth health) {
                 examination->found[i] =
                     error ? PartHealth{HealthState::down, "the check failed"}
@@ -136,7 +148,7 @@ net::awaitable<std::optional<Health::Finding>> Health::examine(std::string name)
     for (const auto& part : impl_->parts) {
         if (part->name != name) continue;
         // Not in one expression: g++ 12 destroys an aggregate twice that awaits inside.
-        PartHealth health = co_await ask(*part, impl_->options);
+        PartHealth health = co_await ask(*part, impl_->options, impl_->observer);
         co_return Finding{part->name, part->need, std::move(health)};
     }
     co_return std::nullopt;

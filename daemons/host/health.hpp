@@ -27,6 +27,8 @@ struct PartHealth {
     HealthState state = HealthState::up;
     /// For people; public, so without secrets. May be empty.
     std::string detail = {};
+    /// For the log alone: the server's own words. May be empty.
+    std::string cause = {};
 };
 
 /// Whether the program can do its work without a part.
@@ -40,6 +42,9 @@ struct HealthOptions {
     std::chrono::milliseconds timeout{1000};
     /// A finding is reused for this long, so probes cannot load a part. Default 500 ms.
     std::chrono::milliseconds reuse{500};
+    /// Pause between two looks that a program takes by itself, so that its log tells of a
+    /// change that nobody asks about. Positive; default 5 s.
+    std::chrono::milliseconds watch{5000};
 };
 
 /** The parts a program depends on, and how they are.
@@ -65,6 +70,13 @@ public:
         Need need;
         PartHealth health;
     };
+
+    using Observer = std::function<void(const Finding&)>;
+
+    /// Calls `observer` when a check finds a part in another state than the last one did,
+    /// and when the first one does not find it up. Set before the program runs; called by
+    /// whoever checks, for one change of a part after the other.
+    void on_change(Observer observer);
 
     /// Checks every part, all at once.
     net::awaitable<std::vector<Finding>> examine();

@@ -8,6 +8,9 @@
 #include <sys/resource.h>
 
 #include <filesystem>
+#include <sstream>
+#include <string>
+#include <vector>
 
 using namespace resilience::e2e;
 using namespace std::chrono_literals;
@@ -89,6 +92,34 @@ TEST_CASE(
         services(way == "pause" ? "resume redis" : "start redis");
         CHECK(eventually([&] { return stack.http().post(consume).status == 200; }));
         CHECK(eventually([&] { return stack.http().get("/readyz").status == 200; }));
+    }
+    CHECK(stack.server().output().find("part is up again") != std::string::npos);
+}
+
+TEST_CASE("M10: a server that refuses from the start is told of in its own words") {
+    Stack stack(
+        Stack::Kind::embedded,
+        {{"DB_HOST", "127.0.0.1"}, {"DB_PORT", "1"}, {"REDIS_ADDR", "127.0.0.1:1"}}
+    );
+    stack.start_server();
+    const auto lines = [&](const std::string& part) {
+        std::vector<std::string> found;
+        std::istringstream text(stack.server().output());
+        for (std::string line; std::getline(text, line);) {
+            if (line.find("part is down") != std::string::npos &&
+                line.find("\"part\":\"" + part + '"') != std::string::npos) {
+                found.push_back(line);
+            }
+        }
+        return found;
+    };
+    for (const std::string part : {"users", "bucket"}) {
+        CHECK(eventually([&] { return !lines(part).empty(); }));
+    }
+    for (const std::string part : {"users", "bucket"}) {
+        REQUIRE(lines(part).size() == 1);
+        CHECK(lines(part).front().find("\"level\":\"warn\"") != std::string::npos);
+        CHECK(lines(part).front().find("refused") != std::string::npos);
     }
 }
 

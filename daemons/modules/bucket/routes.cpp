@@ -59,6 +59,7 @@ net::awaitable<host::PartHealth> health_of(BucketStore& store) {
     }
     co_return health;
 }
+        health.cause = found.error().message();
 
 }  // namespace
 

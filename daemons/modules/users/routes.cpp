@@ -117,6 +117,7 @@ net::awaitable<host::PartHealth> health_of(backing::Database& database) {
         health.detail = found.error() == Errc::bad_destination
                             ? "the database or its schema is missing; run: migrate up"
                             : found.error().code.message();
+        health.cause = found.error().message();
     }
     co_return health;
 }

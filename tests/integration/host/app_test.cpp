@@ -149,6 +149,22 @@ TEST_CASE_FIXTURE(Running, "A stop step that throws or hangs holds nobody up for
     CHECK(events == std::vector<std::string>{"stop a"});
 }
 
+TEST_CASE_FIXTURE(Running, "M10: parts are looked after although nobody asks") {
+    options.health = {
+        .reuse = std::chrono::milliseconds{0}, .watch = std::chrono::milliseconds{1}};
+    app.emplace(options);
+    int looks = 0;
+    std::promise<void> looked;
+    app->health().add("users", Need::required, [&]() -> net::awaitable<PartHealth> {
+        if (++looks == 3) looked.set_value();
+        co_return PartHealth{};
+    });
+    run();
+    looked.get_future().wait();
+    app->stop();
+    CHECK(code.get() == 0);
+}
+
 TEST_CASE_FIXTURE(Running, "A port that is taken ends the start with exit code 1") {
     Loopback other;
     other.start();

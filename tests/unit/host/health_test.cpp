@@ -10,6 +10,8 @@
 #include <doctest/doctest.h>
 
 #include <stdexcept>
+#include <string>
+#include <vector>
 
 namespace resilience::host {
 namespace {
@@ -95,6 +97,46 @@ TEST_CASE("A finding is reused, so probes cannot load a part") {
     });
     for (int i = 0; i < 10; ++i) CHECK(await(health.examine()).size() == 1);
     CHECK(asked == 1);
+}
+
+TEST_CASE(
+    "M10: a change of a part's state is told once, with the words kept from the public"
+) {
+    Health health{{.reuse = std::chrono::milliseconds{0}}};
+    PartHealth now;
+    health.add("users", Need::required, [&now]() -> net::awaitable<PartHealth> {
+        if (now.detail == "throws") throw std::runtime_error("lost");
+        co_return now;
+    });
+    std::vector<std::string> told;
+    health.on_change([&told](const Health::Finding& part) {
+        told.push_back(
+            part.name + ' ' + std::string{to_string(part.health.state)} + ' ' +
+            part.health.cause
+        );
+    });
+    const auto look = [&](PartHealth next) {
+        now = std::move(next);
+        told.clear();
+        for (int i = 0; i < 3; ++i) await(health.examine());
+        return told;
+    };
+    using Lines = std::vector<std::string>;
+    CHECK(look({}) == Lines{});
+    CHECK(look({HealthState::down, "d", "refused"}) == Lines{"users down refused"});
+    CHECK(look({HealthState::down, "e", "other words"}) == Lines{});
+    CHECK(look({}) == Lines{"users up "});
+    CHECK(look({HealthState::degraded, "d", "slow"}) == Lines{"users degraded slow"});
+    CHECK(look({HealthState::down, "throws"}) == Lines{"users down lost"});
+}
+
+TEST_CASE("M10: a part that the first check does not find up is told at once") {
+    Health health;
+    health.add("users", Need::required, says(HealthState::down));
+    int told = 0;
+    health.on_change([&told](const Health::Finding&) { ++told; });
+    (void)await(health.examine("users"));
+    CHECK(told == 1);
 }
 
 TEST_CASE("A part needs a name of its own") {
