@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "host/answers.hpp"
 
+#include "host/text.hpp"
+
 #include <resilience/error.hpp>
 
 #include <boost/system/system_error.hpp>
@@ -20,6 +22,21 @@ Response answer_without_route(const Router::Match& match, const Request& request
             "this path takes " + match.allow};
     }
     return std::move(response).with("Allow", match.allow);
+}
+
+std::optional<Response> refuse_coding(const Request& request) {
+    const auto coding = request.header("Content-Encoding");
+    if (!coding || request.body.empty()) return std::nullopt;
+    if (request.header_count("Content-Encoding") == 1 &&
+        equal_in_any_case(*coding, "identity")) {
+        return std::nullopt;
+    }
+    Response response = Problem{
+        415,
+        "unsupported-content-coding",
+        "The body is encoded",
+        "the body must come without a content coding"};
+    return std::move(response).with("Accept-Encoding", "identity");
 }
 
 Response answer_to_exception(const std::exception_ptr& error) {

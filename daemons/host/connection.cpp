@@ -203,12 +203,16 @@ net::awaitable<Response> Connection::handle() {
         response = answer_to_exception(std::current_exception());
     }
     server_->metrics.in_flight().add(-1);
+    if (target == "*" && request_.method == Method::options) {
+        co_return Response{204}.with("Allow", server_->router.methods());
+    }
     if (step_ != Step::handling) {
         // Else the next step would be cancelled as well.
         co_await net::this_coro::reset_cancellation_state(
             net::enable_terminal_cancellation()
         );
     }
+    if (auto refusal = refuse_coding(request_)) co_return std::move(*refusal);
     co_return response;
 }
 

@@ -15,6 +15,23 @@ namespace {
 
 constexpr std::size_t method_count = static_cast<std::size_t>(Method::other);
 
+using MethodSet = std::array<bool, method_count>;
+
+// The value of `Allow`; empty when there is no method. What GET answers, HEAD does too.
+std::string allow_of(MethodSet methods) {
+    const auto get = static_cast<std::size_t>(Method::get);
+    const auto head = static_cast<std::size_t>(Method::head);
+    methods[head] = methods[head] || methods[get];
+    std::string allow;
+    for (std::size_t i = 0; i < method_count; ++i) {
+        if (!methods[i] || static_cast<Method>(i) == Method::options) continue;
+        allow += to_string(static_cast<Method>(i));
+        allow += ", ";
+    }
+    if (!allow.empty()) allow += "OPTIONS";
+    return allow;
+}
+
 std::vector<std::string_view> split(std::string_view path) {
     std::vector<std::string_view> segments;
     while (!path.empty()) {
@@ -47,7 +64,7 @@ template <class Node>
 struct Search {
     Method method;
     std::vector<std::string_view> captured = {};
-    std::array<bool, method_count> allowed = {};
+    MethodSet allowed = {};
 
     const Node* walk(const Node& node, std::string_view rest) {
         if (rest.empty()) return accept(node);
@@ -153,17 +170,15 @@ Router::Match Router::find(Request& request) const {
         }
         return {node->routes[slot]};
     }
-    Match match;
-    const auto get = static_cast<std::size_t>(Method::get);
-    const auto head = static_cast<std::size_t>(Method::head);
-    search.allowed[head] = search.allowed[head] || search.allowed[get];
-    for (std::size_t i = 0; i < method_count; ++i) {
-        if (!search.allowed[i] || static_cast<Method>(i) == Method::options) continue;
-        match.allow += to_string(static_cast<Method>(i));
-        match.allow += ", ";
+    return {nullptr, allow_of(search.allowed)};
+}
+
+std::string Router::methods() const {
+    MethodSet methods{};
+    for (const auto& route : routes_) {
+        methods[static_cast<std::size_t>(route->method)] = true;
     }
-    if (!match.allow.empty()) match.allow += "OPTIONS";
-    return match;
+    return allow_of(methods);
 }
 
 net::awaitable<Response> Router::dispatch(Request& request) const {
@@ -171,6 +186,8 @@ net::awaitable<Response> Router::dispatch(Request& request) const {
     Response response;
     if (match.route == nullptr) {
         response = answer_without_route(match, request);
+    } else if (auto refusal = refuse_coding(request)) {
+        response = std::move(*refusal);
     } else {
         try {
             response = co_await match.route->handler(request);

@@ -144,6 +144,9 @@ public:
     /// Finds the route and fills the path parameters. Both members empty: 404.
     Match find(Request& request) const;
 
+    /// The value of `Allow` for the server as a whole: the methods of all its routes.
+    std::string methods() const;
+
     /** Answers a request as the server does, without one: 404, 405, `OPTIONS`, `HEAD`,
         exceptions and problems included. For tests of modules.
     */

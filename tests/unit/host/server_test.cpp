@@ -166,6 +166,44 @@ TEST_CASE_FIXTURE(
     CHECK(client.ask(get("/hello")).status == 200);
 }
 
+TEST_CASE_FIXTURE(Loopback, "OPTIONS * names the methods of all routes") {
+    start();
+    Client client = connect();
+    const Reply reply = client.ask("OPTIONS * HTTP/1.1\r\nHost: x\r\n\r\n");
+    CHECK(reply.status == 204);
+    CHECK(reply.field("Allow") == "GET, HEAD, POST, OPTIONS");
+    CHECK(
+        client.ask("OPTIONS /hello HTTP/1.1\r\nHost: x\r\n\r\n").field("Allow") ==
+        "GET, HEAD, OPTIONS"
+    );
+    CHECK(client.ask("POST * HTTP/1.1\r\nHost: x\r\n\r\n").status == 400);
+}
+
+TEST_CASE_FIXTURE(
+    Loopback, "A body in a content coding is a 415 that says what is taken"
+) {
+    start();
+    Client client = connect();
+    const auto encoded = [&](const std::string& fields, const std::string& body = "{}") {
+        return client.ask(
+            "POST /echo HTTP/1.1\r\nHost: x\r\n" + fields +
+            "Content-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body
+        );
+    };
+    for (const auto* fields :
+         {"Content-Encoding: gzip\r\n",
+          "Content-Encoding: identity, br\r\n",
+          "Content-Encoding: identity\r\nContent-Encoding: gzip\r\n"}) {
+        CAPTURE(fields);
+        const Reply reply = encoded(fields);
+        CHECK(reply.status == 415);
+        CHECK(reply.field("Accept-Encoding") == "identity");
+        CHECK(reply.field("Content-Type") == "application/problem+json");
+    }
+    CHECK(encoded("Content-Encoding: Identity\r\n").body == "{}");
+    CHECK(encoded("Content-Encoding: gzip\r\n", "").status == 200);
+}
+
 TEST_CASE_FIXTURE(Loopback, "A chunked body is put together, its trailer ignored") {
     start();
     Client client = connect();
