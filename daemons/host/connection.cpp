@@ -98,6 +98,7 @@ net::awaitable<Connection::Read> Connection::read_request() {
         }
         if (co_await read_more()) continue;
         if (!timed_out_) co_return Read::ended;
+        guess_request_line();
         refuse(408, "request-timeout", "The request came too slowly", "header");
     }
     identify();
@@ -135,9 +136,12 @@ bool Connection::parse(bool header_only) {
             }
         }
         error_code ec;
-        buffer_.consume(parser_->put(buffer_.data(), ec));
+        const std::size_t parsed = parser_->put(buffer_.data(), ec);
+        if (ec && ec != HttpError::need_more) guess_request_line();
+        buffer_.consume(parsed);
         if (ec == HttpError::need_more) {
             if (buffer_.size() < buffer_.max_size()) return true;
+            guess_request_line();
             ec = HttpError::header_limit;
         }
         if (!ec) continue;
@@ -150,6 +154,19 @@ bool Connection::parse(bool header_only) {
         }
     }
     return false;
+}
+
+void Connection::guess_request_line() {
+    if (parser_->has_request_line()) return;
+    std::string_view text{
+        static_cast<const char*>(buffer_.data().data()), buffer_.size()};
+    const auto take_word = [&text] {
+        const auto word = text.substr(0, text.find_first_of(" \r\n"));
+        text.remove_prefix(std::min(word.size() + 1, text.size()));
+        return word;
+    };
+    request_.method = method_of(take_word());
+    if (request_.method != Method::other) target_ = take_word();
 }
 
 const char* Connection::check_header() {
@@ -186,12 +203,16 @@ net::awaitable<Response> Connection::handle() {
         const std::size_t slash = target.find('/', scheme + 3);
         target = slash == std::string_view::npos ? "/" : target.substr(slash);
     }
+    if (target == "*" && request_.method == Method::options) {
+        co_return Response{204}.with("Allow", server_->router.methods());
+    }
     if (const auto wrong = request_.set_target(target); !wrong.empty()) {
         co_return bad_request(std::string{wrong});
     }
     const Router::Match match = server_->router.find(request_);
     route_ = match.route;
     if (route_ == nullptr) co_return answer_without_route(match, request_);
+    if (auto refusal = refuse_coding(request_)) co_return std::move(*refusal);
 
     enter(Step::handling, server_->options.handler_timeout);
     request_.deadline = deadline_;
@@ -203,16 +224,12 @@ net::awaitable<Response> Connection::handle() {
         response = answer_to_exception(std::current_exception());
     }
     server_->metrics.in_flight().add(-1);
-    if (target == "*" && request_.method == Method::options) {
-        co_return Response{204}.with("Allow", server_->router.methods());
-    }
     if (step_ != Step::handling) {
         // Else the next step would be cancelled as well.
         co_await net::this_coro::reset_cancellation_state(
             net::enable_terminal_cancellation()
         );
     }
-    if (auto refusal = refuse_coding(request_)) co_return std::move(*refusal);
     co_return response;
 }
 

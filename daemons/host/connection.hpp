@@ -70,6 +70,8 @@ private:
 
     // Feeds the parser with what has been read. True: it wants more.
     bool parse(bool header_only);
+    // Takes what a request line tells that was not read to its end, for the log.
+    void guess_request_line();
     // Looks at what only a complete header tells; null when all is well.
     const char* check_header();
     // Gives the request its ids.

@@ -40,6 +40,8 @@ public:
         this->eager(false);
     }
 
+    /// Whether method and target are known.
+    bool has_request_line() const noexcept { return has_request_line_; }
     bool is_http_1_1() const noexcept { return version_ == 11; }
     bool expects_continue() const noexcept { return expects_continue_; }
 
@@ -55,10 +57,11 @@ private:
     void on_request_impl(
         verb, string_view method, string_view target, int version, error_code& ec
     ) override {
-        if (!count(method.size() + target.size() + 12, ec)) return;
         request_->method = method_of({method.data(), method.size()});
         target_->assign(target.data(), target.size());
         version_ = version;
+        has_request_line_ = true;
+        count(method.size() + target.size() + 12, ec);
     }
 
     void on_field_impl(field name, string_view text, string_view value, error_code& ec)
@@ -104,6 +107,7 @@ private:
     std::size_t header_limit_;
     std::size_t header_bytes_ = 0;
     int version_ = 11;
+    bool has_request_line_ = false;
     bool header_done_ = false;
     bool expects_continue_ = false;
 };
