@@ -279,13 +279,11 @@ net::awaitable<void> App::Impl::start() {
     watch.start([this] { changed.cancel(); });
     if (server) server->start();
     if (admin) admin->start();
-    log.info(
-        "ready",
-        {{"program", options.name},
-         {"version", RESILIENCE_VERSION_STRING},
-         {"port", server ? server->port() : std::uint16_t{0}},
-         {"metrics_port", admin ? admin->port() : std::uint16_t{0}}}
-    );
+    std::vector<LogField> fields{
+        {"program", options.name}, {"version", RESILIENCE_VERSION_STRING}};
+    if (server) fields.emplace_back("port", server->port());
+    if (admin) fields.emplace_back("metrics_port", admin->port());
+    log.write(LogLevel::info, "ready", {}, fields);
     log.flush();
 }
 
@@ -329,9 +327,9 @@ net::awaitable<void> App::Impl::end_background() {
     const auto open = [this] {
         return std::any_of(works.begin(), works.end(), [](const Work& work) {
             return !work.done;
-    watch.stop();
         });
     };
+    watch.stop();
     for (Work& work : works) {
         if (!work.done) work.cancel.emit(net::cancellation_type::terminal);
     }
