@@ -1,12 +1,10 @@
 // SPDX-License-Identifier: MIT
 // Moves events from the outbox to Kafka, or to a file when there is no Kafka (M12, O7).
 #include <host/app.hpp>
+#include <host/program.hpp>
 #include <modules/backing/database.hpp>
 #include <modules/backing/kafka.hpp>
 #include <modules/relay/relay.hpp>
-
-#include <exception>
-#include <iostream>
 
 using namespace resilience;
 using namespace resilience::modules;
@@ -25,13 +23,10 @@ int main(int argc, char** argv) {
     if (const auto code = config.read(argc, argv)) return *code;
     resolve(config, database_settings);
     resolve(config, kafka);
-    try {
+    return host::run_program("relay", [&] {
         host::App app{options};
         backing::Database database{app.executor(), database_settings};
         relay::RelayLoop loop{app, database, settings, database_settings, kafka};
         return app.run();
-    } catch (const std::exception& error) {
-        std::cerr << "relay: " << error.what() << '\n';
-        return 1;
-    }
+    });
 }

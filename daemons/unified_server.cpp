@@ -2,46 +2,20 @@
 // One HTTP entry for users and buckets (documents M1, M23).
 #include <host/app.hpp>
 #include <host/config.hpp>
+#include <host/program.hpp>
 #include <modules/backing/database.hpp>
 #include <modules/backing/redis.hpp>
+#include <modules/backing/start_log.hpp>
 #include <modules/bucket/bucket_store.hpp>
 #include <modules/bucket/routes.hpp>
 #include <modules/crash/routes.hpp>
 #include <modules/users/event_settings.hpp>
 #include <modules/users/routes.hpp>
 
-#include <exception>
-#include <filesystem>
-#include <iostream>
-
 using namespace resilience;
 using namespace resilience::modules;
 
-namespace {
-
-namespace fs = std::filesystem;
-
-void log_parts(
-    host::Log& log,
-    const backing::Database& database,
-    const backing::DatabaseSettings& database_settings,
-    const backing::RedisSettings& redis
-) {
-    const bool shared = redis.use_redis;
-    log.info(
-        "backing parts",
-        {{"database", database.description()},
-         {"database_embedded", !database_settings.use_postgres},
-         {"buckets", shared ? "Redis at " + redis.address : "in this process"},
-         {"buckets_embedded", !shared},
-         {"data_dir",
-          fs::absolute(database_settings.data_dir).lexically_normal().string()}}
-    );
-}
-
-}  // namespace
-
-int main(int argc, char** argv) try {
+int main(int argc, char** argv) {
     host::Config config{"unified-server", "Serves users and token buckets over HTTP."};
     host::AppOptions options{.name = "unified-server"};
     backing::DatabaseSettings database_settings;
@@ -58,18 +32,16 @@ int main(int argc, char** argv) try {
     if (const auto code = config.read(argc, argv)) return *code;
     resolve(config, database_settings);
     resolve(config, redis);
-
-    host::App app{options};
-    backing::Database database{app.executor(), database_settings};
-    const auto users = users::make_user_store(database, users::make_outbox(events));
-    const auto limit = bucket::limit_of(bucket_settings);
-    const auto buckets = bucket::make_bucket_store(app.executor(), limit, redis);
-    users::mount(app, database, *users);
-    bucket::mount(app, *buckets, limit);
-    crash::add_routes(app.router(), test_endpoints, *users);
-    log_parts(app.log(), database, database_settings, redis);
-    return app.run();
-} catch (const std::exception& error) {
-    std::cerr << "unified-server: " << error.what() << '\n';
-    return 1;
+    return host::run_program("unified-server", [&] {
+        host::App app{options};
+        backing::Database database{app.executor(), database_settings};
+        const auto users = users::make_user_store(database, users::make_outbox(events));
+        const auto limit = bucket::limit_of(bucket_settings);
+        const auto buckets = bucket::make_bucket_store(app.executor(), limit, redis);
+        users::mount(app, database, *users);
+        bucket::mount(app, *buckets, limit);
+        crash::add_routes(app.router(), test_endpoints, *users);
+        log_parts(app.log(), database, database_settings, redis);
+        return app.run();
+    });
 }

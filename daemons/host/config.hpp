@@ -41,7 +41,13 @@ public:
 
     Config(std::string program, std::string summary);
 
-    Config& string(std::string name, std::string& value, std::string description);
+    /// Says what a text should have been, as in `not <this>`; empty when it is good.
+    using Check = std::function<std::string(std::string_view)>;
+
+    /// Takes UTF-8 text that passes `check`, if there is one.
+    Config& string(
+        std::string name, std::string& value, std::string description, Check check = {}
+    );
 
     /// As @ref string, and never shown: not in `--help`, not in a sentence.
     Config& secret(std::string name, std::string& value, std::string description);
@@ -179,6 +185,9 @@ private:
 std::optional<std::chrono::milliseconds> parse_duration(
     std::string_view text, std::chrono::milliseconds unit
 );
+
+/// Whether the text can be the name or the IPv4 address of a host.
+bool is_host_name(std::string_view text);
 
 /// Reads the forms that @ref Config::address takes; empty when it is none of them.
 std::optional<Address> parse_address(std::string_view text, const Address& defaults);

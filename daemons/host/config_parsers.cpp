@@ -35,19 +35,19 @@ std::string show(milliseconds value) {
     return fmt::format("{}ms", count);
 }
 
-bool is_host(std::string_view text) {
+std::string one_of(const std::vector<std::string>& words) {
+    return fmt::format("one of {}", fmt::join(words, ", "));
+}
+
+}  // namespace
+
+bool is_host_name(std::string_view text) {
     return !text.empty() && text.size() <= 253 &&
            std::all_of(text.begin(), text.end(), [](char c) {
                return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
                       (c >= '0' && c <= '9') || c == '.' || c == '-' || c == '_';
            });
 }
-
-std::string one_of(const std::vector<std::string>& words) {
-    return fmt::format("one of {}", fmt::join(words, ", "));
-}
-
-}  // namespace
 
 std::optional<milliseconds> parse_duration(std::string_view text, milliseconds unit) {
     const std::size_t digits =
@@ -92,7 +92,7 @@ std::optional<Address> parse_address(std::string_view text, const Address& defau
                colon != std::string_view::npos) {
         const auto host = text.substr(0, colon);
         if (!host.empty()) {
-            if (!is_host(host)) return std::nullopt;
+            if (!is_host_name(host)) return std::nullopt;
             address.host = host;
         }
         port = text.substr(colon + 1);
@@ -106,13 +106,18 @@ std::optional<Address> parse_address(std::string_view text, const Address& defau
     return address;
 }
 
-Config& Config::string(std::string name, std::string& value, std::string description) {
+Config& Config::string(
+    std::string name, std::string& value, std::string description, Check check
+) {
     return declare(
         std::move(name),
         std::move(description),
         value,
-        [&value](std::string_view text) -> std::string {
+        [&value, check = std::move(check)](std::string_view text) -> std::string {
             if (!is_clean_text(text)) return "UTF-8 text";
+            if (check) {
+                if (auto expected = check(text); !expected.empty()) return expected;
+            }
             value = text;
             return {};
         }

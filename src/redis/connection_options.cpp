@@ -33,7 +33,9 @@ ConnectionOptions with_address(std::string_view address, ConnectionOptions rest)
     constexpr std::string_view unix_scheme = "unix:";
     if (address.starts_with(unix_scheme)) {
         const auto path = address.substr(unix_scheme.size());
-        if (!path.starts_with('/')) refuse_address(address);
+        if (!path.starts_with('/') || path.size() >= sizeof(sockaddr_un::sun_path)) {
+            refuse_address(address);
+        }
         rest.unix_socket = path;
         return rest;
     }

@@ -82,7 +82,10 @@ TEST_CASE("X12: a malformed value ends the start with one sentence that names th
         {"REDIS_DB", "-1"},
         {"BUCKET_CAPACITY", "many"},
         {"BUCKET_ALGORITHM", "leaky"},
-        {"KAFKA_TOPIC", "bad topic"}};
+        {"KAFKA_TOPIC", "bad topic"},
+        {"REDIS_ADDR", "nonsense"},
+        {"DB_HOST", "localhost:5432"},
+        {"BUCKET_REFILL_RATE", "4999999.999"}};
     for (const auto& [name, value] : server) {
         const auto text = refusal(UNIFIED_SERVER, {{name, value}});
         CHECK_MESSAGE(text.find(name) != std::string::npos, text);
@@ -91,11 +94,50 @@ TEST_CASE("X12: a malformed value ends the start with one sentence that names th
     const std::pair<const char*, const char*> relay[] = {
         {"RELAY_POLL_INTERVAL", "soon"},
         {"RELAY_BATCH_SIZE", "0"},
+        {"KAFKA_BROKERS", "a:1,,b:2"},
         {"RELAY_MODE", "exactly"}};
     for (const auto& [name, value] : relay) {
         const auto text = refusal(RELAY, {{name, value}});
         CHECK_MESSAGE(text.find(name) != std::string::npos, text);
     }
+}
+
+TEST_CASE("X12: settings that do not go together end the start as a malformed one does") {
+    const ScratchFolder folder;
+    const auto server = refusal(
+        UNIFIED_SERVER,
+        {{"BUCKET_CAPACITY", "2147483648"},
+         {"BUCKET_REFILL_RATE", "999999.999"},
+         {"DATA_DIR", folder.path()}}
+    );
+    CHECK_MESSAGE(server.find("BUCKET_CAPACITY") != std::string::npos, server);
+    const auto relay = refusal(
+        RELAY,
+        {{"KAFKA_BROKERS", "127.0.0.1:1"},
+         {"KAFKA_DELIVERY_TIMEOUT", "10s"},
+         {"RELAY_STALE_AFTER", "14s"},
+         {"DATA_DIR", folder.path()}}
+    );
+    CHECK_MESSAGE(relay.find("RELAY_STALE_AFTER") != std::string::npos, relay);
+}
+
+TEST_CASE("a port that the system chooses is in the line that says ready") {
+    const ScratchFolder folder;
+    Process server(
+        {UNIFIED_SERVER},
+        {{"PORT", "0"}, {"DATA_DIR", folder.path()}},
+        folder.path() / "log"
+    );
+    const std::string member = "\"port\":";
+    std::size_t at = std::string::npos;
+    REQUIRE(eventually([&] {
+        const auto output = server.output();
+        at = output.find(member, output.find("\"msg\":\"ready\""));
+        return at != std::string::npos;
+    }));
+    const int port = std::stoi(server.output().substr(at + member.size()));
+    CHECK(HttpClient{port}.get("/livez").status == 200);
+    CHECK(server.output().find("metrics_port") == std::string::npos);
 }
 
 TEST_CASE("a data folder that cannot be made ends the start and names DATA_DIR") {

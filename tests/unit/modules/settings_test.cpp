@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: MIT
+#include <host/config.hpp>
+#include <modules/backing/database.hpp>
+#include <modules/backing/kafka.hpp>
+#include <modules/backing/redis.hpp>
+
+#include <doctest/doctest.h>
+
+#include <string>
+
+using namespace resilience;
+using namespace resilience::modules;
+
+namespace {
+
+// What a program with every backing part says to one variable; empty when it takes it.
+std::string verdict(const std::string& name, const std::string& value) {
+    host::Config config{"test", "Tests."};
+    backing::DatabaseSettings database;
+    backing::RedisSettings redis;
+    backing::KafkaSettings kafka;
+    declare(config, database);
+    declare(config, redis);
+    declare(config, kafka);
+    const auto outcome = config.parse({}, {{name, value}});
+    if (outcome.exit_code) CHECK(outcome.exit_code == 2);
+    return outcome.text;
+}
+
+}  // namespace
+
+TEST_CASE("M14: addresses of servers are taken in all their forms") {
+    for (const std::string value :
+         {"localhost:6379", "10.0.0.1:1", "[::1]:6379", "unix:/run/redis.sock"}) {
+        CHECK(verdict("REDIS_ADDR", value) == "");
+    }
+    for (const std::string value :
+         {"localhost:9092",
+          "localhost",
+          "a:1,b:2,c",
+          "[::1]:9092",
+          "PLAINTEXT://kafka-0.kafka:9092"}) {
+        CHECK(verdict("KAFKA_BROKERS", value) == "");
+    }
+    for (const std::string value :
+         {"localhost",
+          "db-1.example.com",
+          "10.0.0.1",
+          "::1",
+          "/run/postgresql",
+          "@x",
+          "a,b"}) {
+        CHECK(verdict("DB_HOST", value) == "");
+    }
+}
+
+TEST_CASE("M14: an address that no server can have is refused by the setting's name") {
+    const auto refused = [](const std::string& name, const std::string& value) {
+        CAPTURE(value);
+        CHECK(verdict(name, value).starts_with(name + ": "));
+    };
+    for (const std::string value :
+         {"nonsense",
+          "localhost",
+          "localhost:",
+          "localhost:0",
+          "localhost:65536",
+          ":6379",
+          "a b:6379",
+          "::1",
+          "redis://localhost:6379",
+          "unix:relative"}) {
+        refused("REDIS_ADDR", value);
+    }
+    refused("REDIS_ADDR", "unix:/" + std::string(107, 'x'));
+    for (const std::string value :
+         {"a:1,,b:2",
+          "a:1,",
+          ":9092",
+          "a:0",
+          "a:65536",
+          "a b",
+          "a:one",
+          "PLAINTEXT://"}) {
+        refused("KAFKA_BROKERS", value);
+    }
+    for (const std::string value : {"localhost:5432", "a b", "a,,b", "http://db"}) {
+        refused("DB_HOST", value);
+    }
+}
