@@ -11,6 +11,19 @@ endfunction()
 
 file(REMOVE_RECURSE ${WORK})
 run(${CMAKE_COMMAND} --install ${BUILD} --prefix ${WORK}/prefix)
+
+# Whatever the systemd units name below /usr/local is installed.
+file(GLOB units ${CMAKE_CURRENT_LIST_DIR}/../../deploy/systemd/*.service)
+foreach(unit ${units})
+  file(STRINGS ${unit} lines REGEX "=(file:)?/usr/local/")
+  foreach(line ${lines})
+    string(REGEX REPLACE ".*/usr/local/([^ ]*).*" "\\1" path "${line}")
+    if(NOT EXISTS ${WORK}/prefix/${path})
+      message(FATAL_ERROR "${unit} names ${path}, which is not installed")
+    endif()
+  endforeach()
+endforeach()
+
 run(${CMAKE_COMMAND} -S ${CMAKE_CURRENT_LIST_DIR} -B ${WORK}/build -G Ninja
     -DCMAKE_PREFIX_PATH=${WORK}/prefix -DCMAKE_CXX_FLAGS=${FLAGS})
 run(${CMAKE_COMMAND} --build ${WORK}/build)
