@@ -6,6 +6,7 @@
 
 #include <resilience/admission.hpp>
 #include <resilience/asio/result.hpp>
+#include <resilience/keyed_limiter.hpp>
 
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/awaitable.hpp>
@@ -14,6 +15,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -83,6 +85,9 @@ public:
 
     /// Answers when the store can decide; for health checks.
     virtual net::awaitable<Result<void>> ping() = 0;
+
+    /// How full the table of the keys is; empty when it has no bounds of its own.
+    virtual std::optional<KeyedLimiterStats> occupancy() const { return std::nullopt; }
 };
 
 /** Makes the store that the settings ask for: in Redis, or in the process.

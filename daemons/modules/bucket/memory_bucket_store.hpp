@@ -44,6 +44,9 @@ public:
     ) override;
     net::awaitable<Result<void>> reset(std::string key) override;
     net::awaitable<Result<void>> ping() override;
+    std::optional<KeyedLimiterStats> occupancy() const override {
+        return buckets_.stats(now_());
+    }
 
 private:
     Decision consume_now(const TokenRequest& request, TimePoint now);

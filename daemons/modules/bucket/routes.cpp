@@ -4,7 +4,10 @@
 #include <host/app.hpp>
 #include <modules/bucket/handlers.hpp>
 
+#include <cstdint>
 #include <memory>
+#include <mutex>
+#include <utility>
 
 namespace resilience::modules::bucket {
 namespace {
@@ -56,16 +59,41 @@ net::awaitable<host::PartHealth> health_of(BucketStore& store) {
     if (!found) {
         health.state = host::HealthState::down;
         health.detail = found.error().code.message();
+        health.cause = found.error().message();
     }
     co_return health;
 }
-        health.cause = found.error().message();
+
+// Shows how full the table of an in-process store is; nothing for another store.
+void export_occupancy(host::Metrics& metrics, BucketStore& store) {
+    if (!store.occupancy()) return;
+    const auto slots =
+        metrics.gauge("bucket_table_slots", "Keys that the table has room for");
+    const auto keys = metrics.gauge(
+        "bucket_table_keys", "Keys whose buckets are not full, estimated from a sample"
+    );
+    const auto overflows = metrics.counter(
+        "bucket_table_overflows_total",
+        "Decisions by a shared bucket because the key found no room of its own"
+    );
+    // Two scrapes at once must not count one overflow twice.
+    const auto shown = std::make_shared<std::pair<std::mutex, std::uint64_t>>();
+    metrics.on_scrape([&store, slots, keys, overflows, shown] {
+        const std::lock_guard lock{shown->first};
+        const auto now = store.occupancy().value();
+        slots.set(static_cast<double>(now.slots));
+        keys.set(static_cast<double>(now.keys));
+        overflows.add(static_cast<double>(now.overflows - shown->second));
+        shown->second = now.overflows;
+    });
+}
 
 }  // namespace
 
 void add_routes(
     host::Router& router, host::Metrics& metrics, BucketStore& store, BucketLimit limit
 ) {
+    export_occupancy(metrics, store);
     auto handlers = std::make_shared<Handlers>(metrics, store, limit);
     auto group = router.at({"/v1/bucket", "/api/bucket"});
     group.get(

@@ -17,12 +17,13 @@ namespace resilience::modules::bucket {
     When the store cannot decide, the answer is 503 and nobody is admitted.
 
     Counts `bucket_requests_total` by operation and result, and
-    `bucket_tokens_consumed_total`.
+    `bucket_tokens_consumed_total`; of a store in the process, `bucket_table_slots`,
+    `bucket_table_keys` and `bucket_table_overflows_total`.
 
     @param limit What the store decides by; named in the answers.
 
     @par Object lifetimes
-    The store must outlive the router's use.
+    The store must outlive the router's and the metrics' use.
 */
 void add_routes(
     host::Router& router, host::Metrics& metrics, BucketStore& store, BucketLimit limit

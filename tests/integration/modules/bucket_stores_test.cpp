@@ -90,6 +90,11 @@ TEST_CASE("M3: threads that consume at once are admitted up to the capacity") {
     CHECK(admitted == 1000);
 }
 
+TEST_CASE("M26: buckets in Redis have no table of their own to show") {
+    net::io_context context;
+    CHECK_FALSE(redis_store()(context, contract::still)->occupancy().has_value());
+}
+
 TEST_CASE("M3: a Redis that cannot be reached admits nobody") {
     net::io_context context;
     bucket::RedisBucketStore store{

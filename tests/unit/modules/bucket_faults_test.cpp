@@ -3,10 +3,12 @@
 
 #include <host/app.hpp>
 #include <host/config.hpp>
+#include <modules/bucket/memory_bucket_store.hpp>
 #include <modules/bucket/routes.hpp>
 
 using namespace resilience;
 using namespace resilience::modules;
+using namespace std::chrono_literals;
 using fixture::check_problem;
 using fixture::header_of;
 
@@ -82,6 +84,45 @@ TEST_CASE("M3: an answer that did not come is 503 and never an admission") {
             check_problem(answer, 503, "outcome-unknown");
             CHECK_FALSE(header_of(answer, "Retry-After").empty());
         }
+    }
+}
+
+TEST_CASE(
+    "M2-M5: a key that holds no bucket is 503 for the client and an error in the log"
+) {
+    Fixture service;
+    service.store.code = Errc::corrupt_data;
+    for (const auto& answer : service.ask_everything()) {
+        check_problem(answer, 503, "corrupt-data");
+        CHECK_FALSE(header_of(answer, "Retry-After").empty());
+        CHECK(fixture::text_of(answer, "detail").find("reset") != std::string::npos);
+        CHECK(answer.body.find("secret") == std::string::npos);
+        REQUIRE(answer.problem.has_value());
+        CHECK(answer.problem->needs_operator);
+        CHECK(answer.problem->cause.find("secret words") != std::string::npos);
+    }
+}
+
+TEST_CASE("M26: the table of keys shows how full it is, and how often a key found no room"
+) {
+    fixture::Routes service;
+    const TimePoint now{1h};
+    bucket::MemoryBucketStore store{{}, [&] { return now; }, 1};
+    bucket::add_routes(service.router, service.metrics, store, {});
+    const auto slots = store.occupancy().value().slots;
+    CHECK(service.counted("bucket_table_slots " + std::to_string(slots) + '\n'));
+    CHECK(service.counted("bucket_table_keys 0\n"));
+    CHECK(service.counted("bucket_table_overflows_total 0\n"));
+    for (std::size_t i = 0; i < slots + 3; ++i) {
+        service.post("/v1/bucket/consume?key=k" + std::to_string(i));
+    }
+    const auto overflows = store.occupancy().value().overflows;
+    CHECK(overflows > 0);
+    for (int scrape = 0; scrape < 2; ++scrape) {
+        CHECK(service.counted("bucket_table_keys " + std::to_string(slots) + '\n'));
+        CHECK(service.counted(
+            "bucket_table_overflows_total " + std::to_string(overflows) + '\n'
+        ));
     }
 }
 
