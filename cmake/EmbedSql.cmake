@@ -5,7 +5,7 @@
 #
 #   embed_sql(<folder> <header> <namespace> <output variable>)
 #
-# The header declares each constant: `extern const std::string_view <name>;`.
+# The header declares each constant: `extern const char* const <name>;`.
 function(embed_sql folder header namespace output)
   set(folder ${CMAKE_CURRENT_SOURCE_DIR}/${folder})
   file(GLOB fragments CONFIGURE_DEPENDS ${folder}/fragments/*.sql)
@@ -24,7 +24,7 @@ function(embed_sql folder header namespace output)
       message(FATAL_ERROR "${statement}: there is no fragment ${CMAKE_MATCH_0}")
     endif()
     get_filename_component(name ${statement} NAME_WE)
-    string(APPEND constants "const std::string_view ${name} = R\"sql(${text})sql\";\n")
+    string(APPEND constants "const char* const ${name} = R\"sql(${text})sql\";\n")
   endforeach()
   file(RELATIVE_PATH shown ${PROJECT_SOURCE_DIR} ${folder})
   get_filename_component(name ${header} NAME_WE)

@@ -10,15 +10,19 @@
 /// what it does, why it is written so, and what its parameters are.
 namespace resilience::postgres::sql {
 
-extern const std::string_view claim;
-extern const std::string_view claim_durably;
-extern const std::string_view claim_lock;
-extern const std::string_view depth;
-extern const std::string_view plan_by_index;
-extern const std::string_view plan_settle;
-extern const std::string_view release_unknown;
-extern const std::string_view reset_stale;
-extern const std::string_view settle;
+extern const char* const claim;
+extern const char* const claim_durably;
+extern const char* const claim_lock;
+extern const char* const depth;
+extern const char* const give_up;
+extern const char* const next_due;
+extern const char* const plan_by_index;
+extern const char* const plan_settle;
+extern const char* const release_unknown;
+extern const char* const reset_stale;
+extern const char* const reset_stale_row;
+extern const char* const settle;
+extern const char* const stale_rows;
 
 /// Writes the most rows of a claim into a statement that asks for `:limit`.
 inline std::string with_limit(std::string_view statement, std::size_t limit) {

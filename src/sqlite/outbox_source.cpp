@@ -3,8 +3,9 @@
 
 #include <resilience/detail/rfc3339.hpp>
 #include <resilience/detail/utf8.hpp>
+#include <resilience/sqlite/transaction.hpp>
 
-#include "outbox_statements.hpp"
+#include "outbox_sql.hpp"
 
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
@@ -13,6 +14,8 @@
 #include <boost/json/value.hpp>
 
 #include <algorithm>
+#include <cstdint>
+#include <limits>
 #include <random>
 #include <stdexcept>
 #include <utility>
@@ -66,6 +69,14 @@ std::int64_t number(const Row& row, std::size_t column) {
     return value ? *value : 0;
 }
 
+// It keeps counts no smaller than 64 bits.
+std::int32_t count(const Row& row, std::size_t column) {
+    using Limits = std::numeric_limits<std::int32_t>;
+    return static_cast<std::int32_t>(
+        std::clamp<std::int64_t>(number(row, column), Limits::min(), Limits::max())
+    );
+}
+
 ClaimedEvent event_of(const Row& row) {
     ClaimedEvent claimed;
     claimed.seq = number(row, 0);
@@ -78,8 +89,8 @@ ClaimedEvent event_of(const Row& row) {
     event.topic = row.text(6);
     event.partition_key = row.is_null(7) ? row.text(3) : row.text(7);
     event.created_at = resilience::detail::parse_rfc3339(row.text(8));
-    claimed.retry_count = static_cast<std::int32_t>(number(row, 9));
-    event.max_retries = static_cast<std::int32_t>(number(row, 10));
+    claimed.retry_count = count(row, 9);
+    event.max_retries = count(row, 10);
     event.headers = headers_of(row.text(11));
     return claimed;
 }
@@ -123,8 +134,39 @@ struct OutboxSource::Impl {
     Database& database;
     OutboxSourceOptions options;
     std::string instance = options.instance.to_string();
+    // A JSON array.
+    std::string left_out = "[]";
 
     std::int64_t now() const { return milliseconds_of(options.now()); }
+
+    std::vector<Parameter> candidates(std::int64_t now, std::size_t limit) const {
+        return parameters(now, limit, options.max_batch_bytes, left_out);
+    }
+
+    std::vector<Parameter> claim(std::int64_t now, std::size_t limit) const {
+        return parameters(now, limit, options.max_batch_bytes, left_out, instance);
+    }
+
+    // Frees the rows that can be freed, where all together were refused.
+    net::awaitable<Result<std::int64_t>> free_stale_rows(
+        std::int64_t since, Failure refusal
+    ) {
+        auto found = co_await database.async_execute(sql::stale_rows, parameters(since));
+        if (!found) co_return found.error();
+        std::int64_t freed = 0;
+        for (const Row row : *found) {
+            auto values = parameters(since, number(row, 0));
+            const auto done =
+                co_await database.async_execute(sql::free_stale_row, std::move(values));
+            if (done) {
+                freed += done->affected();
+            } else if (!blames_rows(done.error())) {
+                co_return done.error();
+            }
+        }
+        if (freed == 0) co_return refusal;
+        co_return freed;
+    }
 };
 
 OutboxSource::OutboxSource(Database& database, OutboxSourceOptions options)
@@ -135,13 +177,13 @@ OutboxSource::~OutboxSource() = default;
 net::awaitable<Result<std::vector<ClaimedEvent>>> OutboxSource::claim(std::size_t limit) {
     auto& database = impl_->database;
     const auto now = impl_->now();
-    auto due = co_await database.async_execute(statements::any_due, parameters(now));
+    auto due = co_await database.async_execute(sql::any_due, parameters(now));
     if (!due) co_return due.error();
     std::vector<ClaimedEvent> events;
     if (due->empty()) co_return events;
 
-    auto values = parameters(now, impl_->instance, limit, impl_->options.max_batch_bytes);
-    auto rows = co_await database.async_execute(statements::claim_due, std::move(values));
+    auto values = impl_->claim(now, limit);
+    auto rows = co_await database.async_execute(sql::claim_due, std::move(values));
     if (!rows) co_return rows.error();
     events.reserve(rows->size());
     for (const Row row : *rows) events.push_back(event_of(row));
@@ -164,9 +206,8 @@ net::awaitable<Result<void>> OutboxSource::settle(std::vector<Settlement> settle
         impl_->instance,
         json::serialize(verdicts)
     );
-    auto done = co_await impl_->database.async_execute(
-        statements::apply_verdicts, std::move(values)
-    );
+    auto done =
+        co_await impl_->database.async_execute(sql::apply_verdicts, std::move(values));
     if (!done) co_return done.error();
     co_return Result<void>{};
 }
@@ -174,17 +215,17 @@ net::awaitable<Result<void>> OutboxSource::settle(std::vector<Settlement> settle
 net::awaitable<Result<std::int64_t>> OutboxSource::reset_stale(
     std::chrono::milliseconds age
 ) {
-    auto values = parameters(impl_->now() - age.count());
+    const auto since = impl_->now() - age.count();
     auto done =
-        co_await impl_->database.async_execute(statements::free_stale, std::move(values));
-    if (!done) co_return done.error();
-    co_return done->affected();
+        co_await impl_->database.async_execute(sql::free_stale, parameters(since));
+    if (done) co_return done->affected();
+    if (!blames_rows(done.error())) co_return done.error();
+    co_return co_await impl_->free_stale_rows(since, done.error());
 }
 
 net::awaitable<Result<ClaimSource::Depth>> OutboxSource::depth() {
     auto values = parameters(impl_->options.max_depth);
-    auto rows =
-        co_await impl_->database.async_execute(statements::measure, std::move(values));
+    auto rows = co_await impl_->database.async_execute(sql::measure, std::move(values));
     if (!rows) co_return rows.error();
     const Row row = (*rows)[0];
     Depth depth{.events = number(row, 0)};
@@ -194,6 +235,42 @@ net::awaitable<Result<ClaimSource::Depth>> OutboxSource::depth() {
         depth.oldest = std::max(age, std::chrono::milliseconds{0});
     }
     co_return depth;
+}
+
+net::awaitable<Result<ClaimSource::Probe>> OutboxSource::probe() {
+    const auto now = impl_->now();
+    auto transaction = co_await Transaction::async_begin(impl_->database);
+    if (!transaction) co_return transaction.error();
+    const auto next =
+        co_await transaction->async_execute(sql::next_due, impl_->candidates(now, 1));
+    if (!next) co_return next.error();
+    Probe probe;
+    if (!next->empty()) probe.seq = number((*next)[0], 0);
+    const auto tried =
+        co_await transaction->async_execute(sql::claim_due, impl_->claim(now, 1));
+    if (!tried) {
+        if (!blames_rows(tried.error())) co_return tried.error();
+        probe.refusal = tried.error();
+    }
+    // A refusal may have rolled it back already.
+    const auto taken_back = co_await transaction->async_rollback();
+    if (!taken_back && tried) co_return taken_back.error();
+    co_return probe;
+}
+
+void OutboxSource::leave_out(std::vector<std::int64_t> rows) {
+    impl_->left_out = json::serialize(json::array(rows.begin(), rows.end()));
+}
+
+net::awaitable<Result<void>> OutboxSource::give_up(std::int64_t row, std::string error) {
+    auto values = parameters(
+        resilience::detail::format_rfc3339(impl_->options.now()),
+        row,
+        tidy(std::move(error))
+    );
+    auto done = co_await impl_->database.async_execute(sql::give_up, std::move(values));
+    if (!done) co_return done.error();
+    co_return Result<void>{};
 }
 
 }  // namespace resilience::sqlite

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "contracts/claim_source.hpp"
-#include "src/sqlite/outbox_statements.hpp"
+#include "src/sqlite/outbox_sql.hpp"
 #include "unit/sqlite/sqlite_fixture.hpp"
 
 #include <resilience/outbox.hpp>
@@ -54,6 +54,15 @@ public:
             static_cast<std::int32_t>(row.int64(1).value()),
             std::string{row.text(2)},
             !row.is_null(3)};
+    }
+    void refuse(const std::string& id, const std::string& status) override {
+        const auto condition = "NEW.id = '" + id + "' AND NEW.status = '" + status + "'";
+        REQUIRE(script(
+            io,
+            writer,
+            "CREATE TRIGGER refuse_" + status + " BEFORE UPDATE ON outbox_events WHEN " +
+                condition + " BEGIN SELECT RAISE(ABORT, 'refused'); END"
+        ));
     }
     net::io_context& context() override { return io; }
 
@@ -168,6 +177,26 @@ TEST_CASE("an error message is kept short and is text whatever the destination s
     CHECK(world.row(event_id(1)).error_message.size() == 1998);
 }
 
+TEST_CASE(
+    "O7: a row whose count of failures is as large as can be is settled all the same"
+) {
+    World world;
+    const auto source = world.source();
+    world.append(make_event(1, "a"));
+    REQUIRE(execute(
+        world.io,
+        world.writer,
+        "UPDATE outbox_events SET retry_count = 9223372036854775807"
+    ));
+    const auto claimed = world.claim(*source);
+    REQUIRE(claimed.size() == 1);
+    CHECK(claimed[0].retry_count == 2147483647);
+    world.settle(*source, {{claimed[0].seq, Disposition::failed, 0ms, "given up"}});
+    const auto row = world.row(event_id(1));
+    CHECK(row.status == "FAILED");
+    CHECK(row.retry_count == 2147483647);
+}
+
 TEST_CASE("depth stops counting at max_depth, and is never negative in time") {
     World world({.max_depth = 3});
     const auto source = world.source();
@@ -180,13 +209,16 @@ TEST_CASE("depth stops counting at max_depth, and is never negative in time") {
 
 TEST_CASE("no statement of the source reads rows that are done") {
     World world;
-    namespace statements = resilience::sqlite::statements;
     for (const char* sql :
-         {statements::any_due,
-          statements::claim_due,
-          statements::apply_verdicts,
-          statements::free_stale,
-          statements::measure}) {
+         {sql::any_due,
+          sql::next_due,
+          sql::stale_rows,
+          sql::free_stale_row,
+          sql::give_up,
+          sql::claim_due,
+          sql::apply_verdicts,
+          sql::free_stale,
+          sql::measure}) {
         const auto plan = plan_of(world, sql);
         std::istringstream lines(plan);
         int ways = 0;

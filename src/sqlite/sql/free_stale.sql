@@ -1,0 +1,4 @@
+-- SPDX-License-Identifier: MIT
+-- Frees rows that are stale, whoever holds them. ?1: see stale.
+UPDATE outbox_events SET status = 'NEW', claimed_at = NULL, claimed_by = NULL
+WHERE @stale@
