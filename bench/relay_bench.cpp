@@ -205,6 +205,20 @@ net::awaitable<Result<ClaimSource::Depth>> TimedSource::depth() {
     co_return co_await inner_.depth();
 }
 
+net::awaitable<Result<ClaimSource::Probe>> TimedSource::probe() {
+    const Stopwatch watch{others};
+    co_return co_await inner_.probe();
+}
+
+void TimedSource::leave_out(std::vector<std::int64_t> rows) {
+    inner_.leave_out(std::move(rows));
+}
+
+net::awaitable<Result<void>> TimedSource::give_up(std::int64_t row, std::string error) {
+    const Stopwatch watch{others};
+    co_return co_await inner_.give_up(row, std::move(error));
+}
+
 net::awaitable<std::vector<Result<void>>> TimedSink::deliver(
     std::span<const ClaimedEvent> events
 ) {

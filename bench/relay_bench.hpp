@@ -81,6 +81,9 @@ public:
     net::awaitable<Result<std::int64_t>> reset_stale(std::chrono::milliseconds age
     ) override;
     net::awaitable<Result<Depth>> depth() override;
+    net::awaitable<Result<Probe>> probe() override;
+    void leave_out(std::vector<std::int64_t> rows) override;
+    net::awaitable<Result<void>> give_up(std::int64_t row, std::string error) override;
 
     StageTime claims;
     StageTime settles;

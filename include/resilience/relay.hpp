@@ -14,6 +14,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -62,9 +63,25 @@ struct Settlement {
     @li `reset_stale` makes rows NEW again that have been PROCESSING for longer than
    `age`, whoever claimed them, and counts nothing.
     @li `depth` counts rows that are NEW or PROCESSING, and the age of the oldest.
+
+    A source applies a call to all its rows or to none, so one row that the table refuses
+    makes the whole call fail (@ref blames_rows). `reset_stale` then frees the others by
+    itself; the relay isolates the row that a `claim` or a `settle` fails of:
+    @li `probe` tries what `claim(1)` would do, and takes it back.
+    @li `leave_out` makes `claim` and `probe` pass over these rows and over all rows of
+        their keys. Each call replaces what the one before it said.
+    @li `give_up` makes a NEW row FAILED without reading its content.
 */
 class ClaimSource {
 public:
+    /// What a @ref probe found.
+    struct Probe {
+        /// The row that was tried; none when none is due.
+        std::optional<std::int64_t> seq;
+        /// Why the table refused it; none when it did not.
+        std::optional<Failure> refusal;
+    };
+
     struct Depth {
         std::int64_t events = 0;
         std::chrono::milliseconds oldest{0};
@@ -77,7 +94,14 @@ public:
     virtual net::awaitable<Result<std::int64_t>> reset_stale(std::chrono::milliseconds age
     ) = 0;
     virtual net::awaitable<Result<Depth>> depth() = 0;
+    virtual net::awaitable<Result<Probe>> probe() = 0;
+    virtual void leave_out(std::vector<std::int64_t> rows) = 0;
+    virtual net::awaitable<Result<void>> give_up(std::int64_t row, std::string error) = 0;
 };
+
+/// Tells whether a source may have failed because of a row, not because it is down: it is
+/// neither worth trying again nor the end of the operation.
+bool blames_rows(const Failure& failure) noexcept;
 
 /** Where events go: Kafka, a file.
 
@@ -134,11 +158,17 @@ struct RelaySnapshot {
     std::uint64_t retried = 0;
     std::uint64_t failed = 0;
     std::uint64_t released = 0;
+    /// Rows that the table refused to settle or to claim and that could not become
+    /// FAILED. They and their keys wait: for @ref RelayOptions::stale_after when they
+    /// were claimed, else for a quarter of it.
+    std::uint64_t skipped = 0;
     std::uint64_t stale_reset = 0;
     std::uint64_t pauses = 0;
     /// True while source or sink is down; @ref reason says why.
     bool paused = false;
     std::string reason;
+    /// Why the table last refused a row; empty when it never did.
+    std::string refusal;
     /// Events that wait, and how long the oldest has, when last looked at.
     ClaimSource::Depth depth;
 };

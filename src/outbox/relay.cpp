@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include <resilience/relay.hpp>
 
+#include "isolating_source.hpp"
+
 #include <boost/asio/post.hpp>
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/steady_timer.hpp>
@@ -47,6 +49,11 @@ std::uint64_t seed_of(const RelayOptions& options) {
 
 }  // namespace
 
+bool blames_rows(const Failure& failure) noexcept {
+    return !is_retryable(failure.code) && !(failure == Errc::cancelled) &&
+           !(failure == Errc::cancelled_in_doubt) && !(failure == Errc::closed);
+}
+
 Settlement settle_delivery(
     const ClaimedEvent& event,
     const Result<void>& result,
@@ -85,6 +92,7 @@ struct Relay::Impl {
     )
         : executor(std::move(ex)),
           source(from),
+          rows(from),
           sink(to),
           options(checked(opts)),
           observer(std::move(obs)),
@@ -96,6 +104,7 @@ struct Relay::Impl {
 
     net::any_io_executor executor;
     ClaimSource& source;
+    detail::IsolatingSource rows;
     EventSink& sink;
     RelayOptions options;
     Observer observer;
@@ -152,6 +161,15 @@ struct Relay::Impl {
         });
     }
 
+    void count(const detail::IsolatingSource::Isolated& isolated) {
+        if (isolated.failed + isolated.skipped == 0) return;
+        update([&isolated](RelaySnapshot& s) {
+            s.failed += isolated.failed;
+            s.skipped += isolated.skipped;
+            s.refusal = isolated.refusal;
+        });
+    }
+
     net::awaitable<Result<void>> settle() {
         if (unsettled.empty()) co_return Result<void>{};
         if (Clock::now() - unsettled_since > options.stale_after) {
@@ -160,19 +178,21 @@ struct Relay::Impl {
             unsettled.clear();
             co_return Result<void>{};
         }
-        auto result = co_await source.settle(unsettled);
-        if (result) {
-            count(unsettled);
-            unsettled.clear();
-        }
-        co_return result;
+        auto settling = co_await rows.settle(std::move(unsettled));
+        unsettled = std::move(settling.left);
+        count(settling.settled);
+        count(settling.isolated);
+        if (settling.failure) co_return std::move(*settling.failure);
+        co_return Result<void>{};
     }
 
     // Claims, delivers and settles. A failure is that of the source or, once all is
     // settled, that of a sink that is down.
     net::awaitable<Result<std::size_t>> batch(std::size_t limit) {
         if (auto settled = co_await settle(); !settled) co_return settled.error();
-        auto claimed = co_await source.claim(limit);
+        auto claim = co_await rows.claim(limit);
+        count(claim.isolated);
+        const auto& claimed = claim.events;
         if (!claimed) co_return claimed.error();
         if (claimed->empty()) co_return std::size_t{0};
         const auto now = Clock::now();
@@ -196,11 +216,19 @@ struct Relay::Impl {
     // Housekeeping that need not happen on each turn.
     net::awaitable<Result<void>> sweep() {
         const auto now = Clock::now();
+        // What is refused here must not keep events from being delivered: a source that
+        // is down says so to the next claim too.
+        const auto refused = [this](const Failure& failure) {
+            if (!blames_rows(failure)) return false;
+            update([&](RelaySnapshot& s) { s.refusal = failure.message(); });
+            return true;
+        };
         if (now >= next_sweep) {
+            rows.forget();
             auto reset = co_await source.reset_stale(options.stale_after);
-            if (!reset) co_return reset.error();
+            if (!reset && !refused(reset.error())) co_return reset.error();
             next_sweep = now + options.stale_after / 4;
-            if (*reset > 0) {
+            if (reset && *reset > 0) {
                 update([&](RelaySnapshot& s) {
                     s.stale_reset += static_cast<std::uint64_t>(*reset);
                 });
@@ -208,9 +236,9 @@ struct Relay::Impl {
         }
         if (now >= next_depth) {
             auto depth = co_await source.depth();
-            if (!depth) co_return depth.error();
+            if (!depth && !refused(depth.error())) co_return depth.error();
             next_depth = now + std::chrono::seconds{1};
-            update([&](RelaySnapshot& s) { s.depth = *depth; });
+            if (depth) update([&](RelaySnapshot& s) { s.depth = *depth; });
         }
         co_return Result<void>{};
     }

@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: MIT
 #include <resilience/postgres/outbox_source.hpp>
 
+#include "outbox_event.hpp"
 #include "outbox_sql.hpp"
 
 #include <resilience/detail/utf8.hpp>
-
-#include <boost/json/parse.hpp>
-#include <boost/json/serialize.hpp>
+#include <resilience/postgres/transaction.hpp>
 
 #include <limits>
 #include <random>
@@ -55,53 +54,6 @@ std::string storable(std::string text) {
     return text;
 }
 
-std::vector<Header> read_headers(std::string_view text) {
-    std::vector<Header> headers;
-    boost::json::error_code error;
-    const auto json = boost::json::parse(text, error);
-    // A foreign writer may have stored something else; it has no names to send.
-    if (error || !json.is_object()) return headers;
-    for (const auto& [name, value] : json.get_object()) {
-        headers.emplace_back(
-            std::string{name},
-            value.is_string() ? std::string{value.get_string()}
-                              : boost::json::serialize(value)
-        );
-    }
-    return headers;
-}
-
-Result<ClaimedEvent> read_event(const Row& row) {
-    const auto seq = row.int64(0);
-    const auto retry_count = row.int64(1);
-    const auto created = row.int64(10);
-    const auto max_retries = row.int64(11);
-    if (!seq) return seq.error();
-    if (!retry_count) return retry_count.error();
-    if (!max_retries) return max_retries.error();
-    ClaimedEvent claimed;
-    claimed.seq = *seq;
-    claimed.retry_count = static_cast<std::int32_t>(*retry_count);
-    auto& event = claimed.event;
-    event.id = row.text(2);
-    event.aggregate_type = row.text(3);
-    event.aggregate_id = row.text(4);
-    event.event_type = row.text(5);
-    event.event_data = row.text(6);
-    event.topic = row.text(7);
-    if (!row.is_null(8)) event.partition_key = std::string{row.text(8)};
-    event.headers = read_headers(row.text(9));
-    // Somebody else's row may hold a time that the clock of this program cannot.
-    constexpr std::int64_t clock_range = std::numeric_limits<std::int64_t>::max() / 1000;
-    if (created && *created > -clock_range && *created < clock_range) {
-        event.created_at = WallClock::time_point{
-            std::chrono::duration_cast<WallClock::duration>(std::chrono::microseconds{
-                *created})};
-    }
-    event.max_retries = static_cast<std::int32_t>(*max_retries);
-    return claimed;
-}
-
 Statement once(std::string_view text, std::vector<Parameter> values = {}) {
     return {std::string{text}, std::move(values)};
 }
@@ -115,6 +67,14 @@ struct OutboxSource::Impl {
     std::int64_t max_depth;
     std::set<std::int64_t> held;  // claimed and not settled yet
     bool claim_in_doubt = false;
+    std::vector<std::int64_t> left_out;
+
+    Statement claim_statement(std::size_t limit) const {
+        return once(
+            sql::with_limit(sql::claim, limit),
+            parameters(max_batch_bytes, Parameter::array(left_out), instance)
+        );
+    }
 
     // Runs `middle` in one transaction and one round trip; yields the results of
     // `middle`.
@@ -131,6 +91,35 @@ struct OutboxSource::Impl {
         rows->pop_back();
         co_return std::move(*rows);
     }
+
+    net::awaitable<Result<std::vector<Rows>>> transact_by_index(Statement statement) {
+        std::vector<Statement> statements;
+        statements.push_back(once(sql::plan_by_index));
+        statements.push_back(std::move(statement));
+        co_return co_await transact(std::move(statements));
+    }
+
+    // Frees the rows that can be freed, where all together were refused.
+    net::awaitable<Result<std::int64_t>> reset_stale_rows(
+        std::chrono::milliseconds age, Failure refusal
+    ) {
+        auto found =
+            co_await transact_by_index(once(sql::stale_rows, parameters(age.count())));
+        if (!found) co_return std::move(found).error();
+        std::int64_t freed = 0;
+        for (const auto row : found->back()) {
+            const auto done = co_await transact_by_index(
+                once(sql::reset_stale_row, parameters(age.count(), row.text(0)))
+            );
+            if (done) {
+                freed += done->back().affected();
+            } else if (!blames_rows(done.error())) {
+                co_return done.error();
+            }
+        }
+        if (freed == 0) co_return refusal;
+        co_return freed;
+    }
 };
 
 OutboxSource::OutboxSource(Pool& pool, OutboxSourceOptions options)
@@ -140,7 +129,8 @@ OutboxSource::OutboxSource(Pool& pool, OutboxSourceOptions options)
           options.max_batch_bytes,
           options.max_depth,
           {},
-          false}) {
+          false,
+          {}}) {
     if (options.max_batch_bytes == 0 ||
         options.max_batch_bytes > std::numeric_limits<std::int64_t>::max()) {
         throw std::invalid_argument("max_batch_bytes: must be positive");
@@ -163,10 +153,7 @@ net::awaitable<Result<std::vector<ClaimedEvent>>> OutboxSource::claim(std::size_
     statements.push_back(once(sql::plan_by_index));
     statements.push_back(once(sql::claim_durably));
     statements.push_back(once(sql::claim_lock));
-    statements.push_back(once(
-        sql::with_limit(sql::claim, limit),
-        parameters(impl_->max_batch_bytes, impl_->instance)
-    ));
+    statements.push_back(impl_->claim_statement(limit));
     auto rows = co_await impl_->transact(std::move(statements));
     if (!rows) {
         if (is_in_doubt(rows.error().code)) impl_->claim_in_doubt = true;
@@ -176,13 +163,8 @@ net::awaitable<Result<std::vector<ClaimedEvent>>> OutboxSource::claim(std::size_
     std::vector<ClaimedEvent> events;
     events.reserve(rows->back().size());
     for (const auto row : rows->back()) {
-        auto event = read_event(row);
-        if (!event) {
-            impl_->claim_in_doubt = true;
-            co_return std::move(event).error();
-        }
-        impl_->held.insert(event->seq);
-        events.push_back(std::move(*event));
+        events.push_back(read_event(row));
+        impl_->held.insert(events.back().seq);
     }
     co_return events;
 }
@@ -222,19 +204,17 @@ net::awaitable<Result<void>> OutboxSource::settle(std::vector<Settlement> settle
 net::awaitable<Result<std::int64_t>> OutboxSource::reset_stale(
     std::chrono::milliseconds age
 ) {
-    std::vector<Statement> statements;
-    statements.push_back(once(sql::plan_by_index));
-    statements.push_back(once(sql::reset_stale, parameters(age.count())));
-    auto rows = co_await impl_->transact(std::move(statements));
-    if (!rows) co_return std::move(rows).error();
-    co_return rows->back().affected();
+    auto rows =
+        co_await impl_->transact_by_index(once(sql::reset_stale, parameters(age.count()))
+        );
+    if (rows) co_return rows->back().affected();
+    if (!blames_rows(rows.error())) co_return std::move(rows).error();
+    co_return co_await impl_->reset_stale_rows(age, rows.error());
 }
 
 net::awaitable<Result<ClaimSource::Depth>> OutboxSource::depth() {
-    std::vector<Statement> statements;
-    statements.push_back(once(sql::plan_by_index));
-    statements.push_back(once(sql::depth, parameters(impl_->max_depth)));
-    auto rows = co_await impl_->transact(std::move(statements));
+    auto rows =
+        co_await impl_->transact_by_index(once(sql::depth, parameters(impl_->max_depth)));
     if (!rows) co_return std::move(rows).error();
     const auto row = rows->back()[0];
     const auto events = row.int64(0);
@@ -242,6 +222,50 @@ net::awaitable<Result<ClaimSource::Depth>> OutboxSource::depth() {
     if (!events) co_return events.error();
     if (!oldest) co_return oldest.error();
     co_return Depth{*events, std::chrono::milliseconds{*oldest}};
+}
+
+net::awaitable<Result<ClaimSource::Probe>> OutboxSource::probe() {
+    auto connection = co_await impl_->pool.async_acquire();
+    if (!connection) co_return std::move(connection).error();
+    auto transaction = co_await Transaction::async_begin(**connection);
+    if (!transaction) co_return std::move(transaction).error();
+    std::vector<Statement> look;
+    look.push_back(once(sql::plan_by_index));
+    look.push_back(once(sql::claim_lock));
+    look.push_back(once(
+        sql::with_limit(sql::next_due, 1),
+        parameters(impl_->max_batch_bytes, Parameter::array(impl_->left_out))
+    ));
+    const auto found = co_await transaction->async_pipeline(std::move(look));
+    if (!found) co_return found.error();
+    Probe probe;
+    if (!found->back().empty()) {
+        const auto seq = found->back()[0].int64(0);
+        if (!seq) co_return seq.error();
+        probe.seq = *seq;
+    }
+    std::vector<Statement> trial;
+    trial.push_back(impl_->claim_statement(1));
+    const auto tried = co_await transaction->async_pipeline(std::move(trial));
+    if (!tried) {
+        if (!blames_rows(tried.error())) co_return tried.error();
+        probe.refusal = tried.error();
+    }
+    const auto taken_back = co_await transaction->async_rollback();
+    if (!taken_back) co_return taken_back.error();
+    co_return probe;
+}
+
+void OutboxSource::leave_out(std::vector<std::int64_t> rows) {
+    impl_->left_out = std::move(rows);
+}
+
+net::awaitable<Result<void>> OutboxSource::give_up(std::int64_t row, std::string error) {
+    auto done = co_await impl_->transact_by_index(
+        once(sql::give_up, parameters(row, storable(std::move(error))))
+    );
+    if (!done) co_return std::move(done).error();
+    co_return Result<void>{};
 }
 
 }  // namespace resilience::postgres

@@ -4,6 +4,7 @@
 
 #include "contracts/claim_source_claims.hpp"
 #include "contracts/claim_source_fixture.hpp"
+#include "contracts/claim_source_refusals.hpp"
 #include "contracts/claim_source_settlements.hpp"
 #include "contracts/claim_source_stale.hpp"
 
@@ -14,6 +15,8 @@ inline void check_claim_source(const MakeFixture& make) {
     SUBCASE("claim") { check_claims(make); }
     SUBCASE("settle") { check_settlements(make); }
     SUBCASE("reset_stale and depth") { check_stale_and_depth(make); }
+    SUBCASE("refused rows") { check_refusals(make); }
+    SUBCASE("refused rows and a relay") { check_relay_isolates(make); }
 }
 
 }  // namespace contract

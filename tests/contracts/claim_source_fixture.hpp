@@ -48,6 +48,9 @@ public:
 
     virtual RowState row(const std::string& id) = 0;
 
+    /// From now on the table refuses to give this row this status.
+    virtual void refuse(const std::string& id, const std::string& status) = 0;
+
     /// Where the sources work; the contract runs it.
     virtual net::io_context& context() = 0;
 };

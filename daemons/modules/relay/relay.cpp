@@ -60,6 +60,7 @@ public:
         add("retried", now.retried, shown_.retried);
         add("failed", now.failed, shown_.failed);
         add("released", now.released, shown_.released);
+        add("skipped", now.skipped, shown_.skipped);
         add("stale_reset", now.stale_reset, shown_.stale_reset);
         pauses_.add(static_cast<double>(now.pauses - shown_.pauses));
         paused_.set(now.paused ? 1 : 0);
@@ -147,11 +148,21 @@ struct RelayLoop::Impl {
                 "events given up as FAILED", {{"count", now.failed - failed}}
             );
         }
+        if (now.skipped > skipped) {
+            app.log().error(
+                "the outbox refuses events, they wait",
+                {{"count", now.skipped - skipped}, {"reason", now.refusal}}
+            );
+        } else if (now.refusal != refusal) {
+            app.log().error("the outbox refused a call", {{"reason", now.refusal}});
+        }
         if (now.stale_reset > stale) {
             app.log().warn("stale events reset", {{"count", now.stale_reset - stale}});
         }
         reason = now.paused ? now.reason : std::string{};
+        refusal = now.refusal;
         failed = now.failed;
+        skipped = now.skipped;
         stale = now.stale_reset;
     }
 
@@ -186,7 +197,9 @@ struct RelayLoop::Impl {
     std::unique_ptr<EventSink> sink;
     RelayMetrics metrics;
     std::string reason;
+    std::string refusal;
     std::uint64_t failed = 0;
+    std::uint64_t skipped = 0;
     std::uint64_t stale = 0;
     Relay relay;
 };

@@ -9,6 +9,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <string>
 #include <vector>
 
 namespace resilience::postgres {
@@ -50,6 +51,9 @@ public:
     net::awaitable<Result<std::int64_t>> reset_stale(std::chrono::milliseconds age
     ) override;
     net::awaitable<Result<Depth>> depth() override;
+    net::awaitable<Result<Probe>> probe() override;
+    void leave_out(std::vector<std::int64_t> rows) override;
+    net::awaitable<Result<void>> give_up(std::int64_t row, std::string error) override;
 
 private:
     struct Impl;

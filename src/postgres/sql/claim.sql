@@ -1,5 +1,6 @@
 -- SPDX-License-Identifier: MIT
--- Makes a claim and returns its rows. $1, :limit: see candidates. $2: the instance that claims.
+-- Makes a claim and returns its rows. $1, $2, :limit: see candidates. $3: the instance
+-- that claims.
 WITH @candidates@,
 -- A row that somebody else has locked is not waited for.
 locked AS MATERIALIZED (
@@ -20,7 +21,7 @@ lockable AS (
 ),
 claimed AS (
     UPDATE outbox_events
-    SET status = 'PROCESSING', claimed_at = statement_timestamp(), claimed_by = $2
+    SET status = 'PROCESSING', claimed_at = statement_timestamp(), claimed_by = $3
     WHERE status = 'NEW' AND seq = ANY(ARRAY(
         SELECT seq FROM lockable WHERE held AND (in_order OR partition_key IS NULL)))
     RETURNING *

@@ -1,7 +1,4 @@
 -- SPDX-License-Identifier: MIT
--- Frees rows that have been held for longer than $1 milliseconds, whoever holds them. Whoever set
--- the status without a time of its own is as old as its row.
+-- Frees rows that are stale, whoever holds them. $1: see stale.
 UPDATE outbox_events SET @free@
-WHERE status = 'PROCESSING'
-  AND coalesce(claimed_at, created_at)
-      <= clock_timestamp() - $1::bigint * interval '1 millisecond'
+WHERE @stale@

@@ -39,13 +39,15 @@ TEST_CASE(
         )));
         REQUIRE(ok(co_await connection.async_execute(fill_sql)));
         REQUIRE(ok(co_await connection.async_run_script(
-            "PREPARE claim (bigint, uuid) AS " + pg::sql::with_limit(pg::sql::claim, 1000)
+            "PREPARE claim (bigint, bigint[], uuid) AS " +
+            pg::sql::with_limit(pg::sql::claim, 1000)
         )));
         REQUIRE(ok(co_await connection.async_run_script(
             "SET enable_seqscan = off; SET enable_bitmapscan = off; SET jit = off"
         )));
         const auto plan = co_await plan_of(
-            connection, "EXECUTE claim (67108864, '00000000-0000-7000-8000-000000000001')"
+            connection,
+            "EXECUTE claim (67108864, '{}', '00000000-0000-7000-8000-000000000001')"
         );
         INFO(plan);
         CHECK(plan.find("Nested Loop") == std::string::npos);

@@ -58,6 +58,12 @@ public:
         postgres_tests::run(context_, read(id, state));
         return state;
     }
+    void refuse(const std::string& id, const std::string& status) override {
+        schema_.script(
+            "ALTER TABLE outbox_events ADD CHECK (id <> '" + id + "' OR status <> '" +
+            status + "') NOT VALID"
+        );
+    }
     net::io_context& context() override { return context_; }
 
 private:

@@ -32,6 +32,8 @@ struct ScriptedSource : ClaimSource {
     std::deque<ClaimedEvent> rows;
     std::deque<Failure> claim_failures;
     std::deque<Failure> settle_failures;
+    // What each sweep and each look at the depth fail of.
+    std::optional<Failure> sweep_failure;
     std::vector<std::size_t> limits;
     std::vector<Settlement> settled;
     int stale_sweeps = 0;
@@ -55,10 +57,17 @@ struct ScriptedSource : ClaimSource {
     }
     net::awaitable<Result<std::int64_t>> reset_stale(std::chrono::milliseconds) override {
         ++stale_sweeps;
+        if (sweep_failure) co_return *sweep_failure;
         co_return std::int64_t{2};
     }
     net::awaitable<Result<Depth>> depth() override {
+        if (sweep_failure) co_return *sweep_failure;
         co_return Depth{.events = 9, .oldest = 5ms};
+    }
+    net::awaitable<Result<Probe>> probe() override { co_return Probe{}; }
+    void leave_out(std::vector<std::int64_t>) override {}
+    net::awaitable<Result<void>> give_up(std::int64_t, std::string) override {
+        co_return Result<void>{};
     }
 
 private:
@@ -197,6 +206,43 @@ TEST_CASE("O7: while the source is down the relay pauses, then goes on") {
     CHECK(state.pauses == 2);
     CHECK(state.sent == 1);
     CHECK(state.reason.empty());
+}
+
+TEST_CASE("O7: events are delivered although the table refuses to be swept or counted") {
+    World world;
+    world.source.rows.push_back(claimed(1));
+    world.source.sweep_failure = fail(Errc::invalid_request, "an odd row");
+    const auto state = world.run();
+    CHECK(state.sent == 1);
+    CHECK(state.pauses == 0);
+    CHECK(state.refusal.ends_with("an odd row"));
+}
+
+TEST_CASE("O7: one verdict that the table refuses does not hold up the others") {
+    World world;
+    world.source.rows = {claimed(1)};
+    // The verdict, and then the row as FAILED.
+    world.source.settle_failures = {
+        fail(Errc::invalid_request, "no"), fail(Errc::invalid_request, "never")};
+    auto state = world.run();
+    CHECK(state.sent == 0);
+    CHECK(state.skipped == 1);
+    CHECK(state.pauses == 1);
+    CHECK(state.refusal.ends_with("no"));
+
+    World other;
+    other.source.rows = {claimed(1), claimed(2)};
+    other.source.settle_failures = {
+        fail(Errc::invalid_request), fail(Errc::invalid_request)};
+    state = other.run();
+    REQUIRE(other.source.settled.size() == 2);
+    CHECK(other.source.settled[0].seq == 2);
+    CHECK(other.source.settled[0].disposition == Disposition::sent);
+    CHECK(other.source.settled[1].seq == 1);
+    CHECK(other.source.settled[1].disposition == Disposition::failed);
+    CHECK(state.sent == 1);
+    CHECK(state.failed == 1);
+    CHECK(state.pauses == 0);
 }
 
 TEST_CASE(

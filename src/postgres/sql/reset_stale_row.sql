@@ -1,0 +1,5 @@
+-- SPDX-License-Identifier: MIT
+-- Frees one row if it is stale. $1: see stale. $2: the row.
+UPDATE outbox_events SET @free@
+WHERE @stale@
+  AND seq = $2
