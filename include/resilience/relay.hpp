@@ -28,6 +28,9 @@ struct ClaimedEvent {
     std::int64_t seq = 0;
     /// Deliveries that failed before this one.
     std::int32_t retry_count = 0;
+    /// What the source cannot make an event of, as `column: what is wrong`. Empty:
+    /// nothing.
+    std::string defect;
 };
 
 /// What became of a claimed row.
@@ -185,6 +188,14 @@ Settlement settle_delivery(
     const RetryPolicy& policy,
     std::uint64_t random
 );
+
+/** Says why a row is never delivered, whatever the destination: a foreign writer left out
+    what every event has, or wrote what its source cannot read. Pure.
+
+    @return Errc::invalid_request with a detail that names the column; none for a row that
+        a sink may judge.
+*/
+std::optional<Failure> find_defect(const ClaimedEvent& event);
 
 /** Moves events from a source to a sink: at least once, in order for each key.
 

@@ -90,7 +90,8 @@ struct JsonLinesSink::Impl {
         std::vector<std::string> lines;
         std::vector<std::size_t> places;
         std::unordered_set<std::string_view> held;
-        for (const auto& [event, seq, retries] : events) {
+        for (const auto& claimed : events) {
+            const auto& event = claimed.event;
             if (held.contains(ordering_key(event))) {
                 results.emplace_back(not_tried());
             } else if (auto refusal = check(event)) {

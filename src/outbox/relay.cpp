@@ -49,39 +49,6 @@ std::uint64_t seed_of(const RelayOptions& options) {
 
 }  // namespace
 
-bool blames_rows(const Failure& failure) noexcept {
-    return !is_retryable(failure.code) && !(failure == Errc::cancelled) &&
-           !(failure == Errc::cancelled_in_doubt) && !(failure == Errc::closed);
-}
-
-Settlement settle_delivery(
-    const ClaimedEvent& event,
-    const Result<void>& result,
-    const RetryPolicy& policy,
-    std::uint64_t random
-) {
-    Settlement settlement{.seq = event.seq};
-    if (result) {
-        settlement.disposition = Disposition::sent;
-        return settlement;
-    }
-    const Failure& failure = result.error();
-    const bool not_tried =
-        failure == Errc::cancelled || failure == Errc::cancelled_in_doubt;
-    if (not_tried || is_retryable(failure.code)) return settlement;
-
-    settlement.error = failure.message();
-    const std::int32_t allowed = event.event.max_retries.value_or(0);
-    if (event.retry_count >= allowed) {
-        settlement.disposition = Disposition::failed;
-    } else {
-        settlement.disposition = Disposition::retry;
-        settlement.delay =
-            policy.delay(static_cast<std::uint32_t>(event.retry_count) + 1, random);
-    }
-    return settlement;
-}
-
 struct Relay::Impl {
     Impl(
         net::any_io_executor ex,
@@ -192,25 +159,51 @@ struct Relay::Impl {
         if (auto settled = co_await settle(); !settled) co_return settled.error();
         auto claim = co_await rows.claim(limit);
         count(claim.isolated);
-        const auto& claimed = claim.events;
-        if (!claimed) co_return claimed.error();
-        if (claimed->empty()) co_return std::size_t{0};
-        const auto now = Clock::now();
-        update([&](RelaySnapshot& s) { s.claimed += claimed->size(); });
+        if (!claim.events) co_return claim.events.error();
+        const std::size_t claimed = claim.events->size();
+        if (claimed == 0) co_return std::size_t{0};
+        unsettled_since = Clock::now();
+        update([&](RelaySnapshot& s) { s.claimed += claimed; });
 
-        const auto results = co_await sink.deliver(*claimed);
+        const auto events = set_defective_apart(std::move(*claim.events));
+        const auto down = co_await deliver(events);
+        if (auto settled = co_await settle(); !settled) co_return settled.error();
+        if (down) co_return *down;
+        co_return claimed;
+    }
+
+    // Keeps the verdicts on rows that have a defect, and returns the others.
+    std::vector<ClaimedEvent> set_defective_apart(std::vector<ClaimedEvent> events) {
+        std::vector<ClaimedEvent> sound;
+        sound.reserve(events.size());
+        for (auto& event : events) {
+            if (const auto defect = find_defect(event)) {
+                unsettled.push_back(
+                    {.seq = event.seq,
+                     .disposition = Disposition::failed,
+                     .error = defect->message()}
+                );
+            } else {
+                sound.push_back(std::move(event));
+            }
+        }
+        return sound;
+    }
+
+    // Keeps the verdicts. Returns why the destination is down, none when it is not.
+    net::awaitable<std::optional<Failure>> deliver(const std::vector<ClaimedEvent>& events
+    ) {
         std::optional<Failure> down;
-        for (std::size_t i = 0; i < claimed->size(); ++i) {
+        if (events.empty()) co_return down;
+        const auto results = co_await sink.deliver(events);
+        for (std::size_t i = 0; i < events.size(); ++i) {
             const Result<void> missing = fail(Errc::internal, "the sink gave no result");
             const auto& result = i < results.size() ? results[i] : missing;
             if (!result && is_retryable(result.error().code) && !down)
                 down = result.error();
-            unsettled.push_back(settle_delivery((*claimed)[i], result, retry, random()));
+            unsettled.push_back(settle_delivery(events[i], result, retry, random()));
         }
-        unsettled_since = now;
-        if (auto settled = co_await settle(); !settled) co_return settled.error();
-        if (down) co_return std::move(*down);
-        co_return claimed->size();
+        co_return down;
     }
 
     // Housekeeping that need not happen on each turn.

@@ -22,7 +22,12 @@ ClaimedEvent claimed(
     std::int64_t seq, std::int32_t retry_count = 0, std::int32_t max_retries = 3
 ) {
     return {
-        .event = {.id = std::to_string(seq), .max_retries = max_retries},
+        .event =
+            {.id = std::to_string(seq),
+             .aggregate_type = "user",
+             .aggregate_id = "7",
+             .event_type = "user.created",
+             .max_retries = max_retries},
         .seq = seq,
         .retry_count = retry_count};
 }
@@ -162,6 +167,53 @@ TEST_CASE("O7: a destination that is down counts nothing against the row") {
         CHECK(verdict.disposition == Disposition::released);
         CHECK(verdict.error.empty());
     }
+}
+
+TEST_CASE(
+    "O5: a row without what every event has is never delivered, and the reason names it"
+) {
+    CHECK_FALSE(find_defect(claimed(1)));
+    const std::pair<const char*, std::string Event::*> columns[] = {
+        {"id", &Event::id},
+        {"aggregate_type", &Event::aggregate_type},
+        {"aggregate_id", &Event::aggregate_id},
+        {"event_type", &Event::event_type}};
+    for (const auto& [name, column] : columns) {
+        World world;
+        // All of one key.
+        world.source.rows = {claimed(1), claimed(2), claimed(3)};
+        (world.source.rows[1].event.*column).clear();
+        const auto state = world.run();
+        CHECK(world.sink.delivered == std::vector<std::int64_t>{1, 3});
+        REQUIRE(world.source.settled.size() == 3);
+        const auto& verdict = world.source.settled[0];
+        CHECK(verdict.seq == 2);
+        CHECK(verdict.disposition == Disposition::failed);
+        CHECK(verdict.error.ends_with(std::string{name} + ": is empty"));
+        CHECK(state.sent == 2);
+        CHECK(state.failed == 1);
+        CHECK(state.retried == 0);
+    }
+}
+
+TEST_CASE("O5: a row that its source cannot read is never delivered") {
+    World world;
+    world.source.rows = {claimed(1)};
+    world.source.rows[0].defect = "created_at: is odd";
+    CHECK(world.run().failed == 1);
+    CHECK(world.sink.delivered.empty());
+    CHECK(world.source.settled.at(0).error.ends_with("created_at: is odd"));
+}
+
+TEST_CASE("O5: a batch of defective rows alone does not trouble the sink") {
+    World world;
+    world.source.rows = {claimed(1)};
+    world.source.rows[0].event.event_type.clear();
+    world.sink.failures[1] = {fail(Errc::unavailable)};
+    const auto state = world.run();
+    CHECK(state.failed == 1);
+    CHECK(state.pauses == 0);
+    CHECK(world.sink.failures[1].size() == 1);
 }
 
 TEST_CASE(

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: MIT
+// What the relay decides of failures and rows, without waiting.
+#include <resilience/relay.hpp>
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <utility>
+
+namespace resilience {
+
+bool blames_rows(const Failure& failure) noexcept {
+    return !is_retryable(failure.code) && !(failure == Errc::cancelled) &&
+           !(failure == Errc::cancelled_in_doubt) && !(failure == Errc::closed);
+}
+
+Settlement settle_delivery(
+    const ClaimedEvent& event,
+    const Result<void>& result,
+    const RetryPolicy& policy,
+    std::uint64_t random
+) {
+    Settlement settlement{.seq = event.seq};
+    if (result) {
+        settlement.disposition = Disposition::sent;
+        return settlement;
+    }
+    const Failure& failure = result.error();
+    const bool not_tried =
+        failure == Errc::cancelled || failure == Errc::cancelled_in_doubt;
+    if (not_tried || is_retryable(failure.code)) return settlement;
+
+    settlement.error = failure.message();
+    const std::int32_t allowed = event.event.max_retries.value_or(0);
+    if (event.retry_count >= allowed) {
+        settlement.disposition = Disposition::failed;
+    } else {
+        settlement.disposition = Disposition::retry;
+        settlement.delay =
+            policy.delay(static_cast<std::uint32_t>(event.retry_count) + 1, random);
+    }
+    return settlement;
+}
+
+std::optional<Failure> find_defect(const ClaimedEvent& claimed) {
+    if (!claimed.defect.empty()) return fail(Errc::invalid_request, claimed.defect);
+    const auto& event = claimed.event;
+    const std::pair<const char*, const std::string&> columns[] = {
+        {"id", event.id},
+        {"aggregate_type", event.aggregate_type},
+        {"aggregate_id", event.aggregate_id},
+        {"event_type", event.event_type}};
+    for (const auto& [name, value] : columns) {
+        if (value.empty()) {
+            return fail(Errc::invalid_request, std::string{name} + ": is empty");
+        }
+    }
+    return std::nullopt;
+}
+
+}  // namespace resilience
