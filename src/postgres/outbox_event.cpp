@@ -6,7 +6,6 @@
 
 #include <chrono>
 #include <cstdint>
-#include <limits>
 #include <string>
 #include <string_view>
 
@@ -38,7 +37,6 @@ std::vector<Header> read_headers(std::string_view text) {
 }  // namespace
 
 ClaimedEvent read_event(const Row& row) {
-    const auto created = row.int64(10);
     ClaimedEvent claimed;
     claimed.seq = number(row, 0);
     claimed.retry_count = static_cast<std::int32_t>(number(row, 1));
@@ -51,12 +49,10 @@ ClaimedEvent read_event(const Row& row) {
     event.topic = row.text(7);
     if (!row.is_null(8)) event.partition_key = std::string{row.text(8)};
     event.headers = read_headers(row.text(9));
-    // Somebody else's row may hold a time that the clock of this program cannot.
-    constexpr std::int64_t clock_range = std::numeric_limits<std::int64_t>::max() / 1000;
-    if (created && *created > -clock_range && *created < clock_range) {
-        event.created_at = WallClock::time_point{
-            std::chrono::duration_cast<WallClock::duration>(std::chrono::microseconds{
-                *created})};
+    if (const auto created = row.int64(10)) {
+        event.created_at = WallClock::time_point{std::chrono::microseconds{*created}};
+    } else {
+        claimed.defect = "created_at: is not a time from 1678 to 2261";
     }
     event.max_retries = static_cast<std::int32_t>(number(row, 11));
     return claimed;

@@ -16,6 +16,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <limits>
+#include <optional>
 #include <random>
 #include <stdexcept>
 #include <utility>
@@ -77,6 +78,15 @@ std::int32_t count(const Row& row, std::size_t column) {
     );
 }
 
+// SQLite's own functions write a space and no zone; they mean UTC.
+std::optional<WallClock::time_point> moment_of(std::string text) {
+    if (text.size() > 10 && text[10] == ' ' && text.back() != 'Z') {
+        text[10] = 'T';
+        text += 'Z';
+    }
+    return resilience::detail::parse_rfc3339(text);
+}
+
 ClaimedEvent event_of(const Row& row) {
     ClaimedEvent claimed;
     claimed.seq = number(row, 0);
@@ -88,7 +98,11 @@ ClaimedEvent event_of(const Row& row) {
     event.event_data = row.text(5);
     event.topic = row.text(6);
     event.partition_key = row.is_null(7) ? row.text(3) : row.text(7);
-    event.created_at = resilience::detail::parse_rfc3339(row.text(8));
+    event.created_at = moment_of(std::string{row.text(8)});
+    if (!event.created_at) {
+        claimed.defect =
+            "created_at: is not a time from 1678 to 2261 such as 2026-01-31T23:59:59Z";
+    }
     claimed.retry_count = count(row, 9);
     event.max_retries = count(row, 10);
     event.headers = headers_of(row.text(11));
@@ -229,7 +243,7 @@ net::awaitable<Result<ClaimSource::Depth>> OutboxSource::depth() {
     if (!rows) co_return rows.error();
     const Row row = (*rows)[0];
     Depth depth{.events = number(row, 0)};
-    if (const auto since = resilience::detail::parse_rfc3339(row.text(1))) {
+    if (const auto since = moment_of(std::string{row.text(1)})) {
         const auto age =
             std::chrono::floor<std::chrono::milliseconds>(impl_->options.now() - *since);
         depth.oldest = std::max(age, std::chrono::milliseconds{0});

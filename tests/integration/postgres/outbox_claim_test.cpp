@@ -3,10 +3,12 @@
 
 #include "src/postgres/outbox_sql.hpp"
 
+#include <resilience/detail/rfc3339.hpp>
 #include <resilience/outbox.hpp>
 #include <resilience/postgres/outbox_source.hpp>
 
 #include <string>
+#include <utility>
 
 using namespace postgres_tests;
 
@@ -79,6 +81,52 @@ TEST_CASE("I6: no claim returns an event that a crash of the server could take b
                 pg::parameters(written)
             );
             CHECK(flushed == "t");
+        }
+    });
+}
+
+TEST_CASE("O5: a time that the clock does not reach is a defect, never another time") {
+    const Schema schema{true};
+    run([&](net::io_context& context) -> net::awaitable<void> {
+        pg::Pool pool{context.get_executor(), {.connection = schema.options()}};
+        pg::OutboxSource source{pool};
+        auto connection = co_await connected(schema.options());
+        const std::pair<const char*, const char*> times[] = {
+            {"2026-01-31 23:59:59.123456+00", "2026-01-31T23:59:59.123456Z"},
+            {"1678-01-01 00:00:00+00", "1678-01-01T00:00:00.000000Z"},
+            {"2261-12-31 23:59:59.999999+00", "2261-12-31T23:59:59.999999Z"},
+            {"1677-12-31 23:59:59+00", nullptr},
+            {"2262-01-01 00:00:00+00", nullptr},
+            {"4713-01-01 00:00:00+00 BC", nullptr},
+            // Microseconds since 1970 are more than 64 bits hold.
+            {"294276-12-31 00:00:00+00", nullptr},
+            {"infinity", nullptr},
+            {"-infinity", nullptr}};
+        for (const auto& [text, shown] : times) {
+            auto values = pg::parameters(text);
+            const auto written = co_await connection.async_execute(
+                "INSERT INTO outbox_events (id, aggregate_type, aggregate_id, "
+                "event_type, "
+                "event_data, topic, created_at) VALUES (gen_random_uuid(), 'user', '1', "
+                "'user.created', '{}', 'topic', $1)",
+                std::move(values)
+            );
+            REQUIRE(ok(written));
+            const auto depth = co_await source.depth();
+            CHECK(ok(depth));
+            const auto events = co_await source.claim(10);
+            REQUIRE(ok(events));
+            REQUIRE(events->size() == 1);
+            const auto& event = events->front();
+            CHECK(event.defect.empty() == (shown != nullptr));
+            if (shown == nullptr) {
+                CHECK_FALSE(event.event.created_at);
+                CHECK(event.defect.starts_with("created_at: "));
+            } else {
+                CHECK(
+                    resilience::detail::format_rfc3339(*event.event.created_at) == shown
+                );
+            }
         }
     });
 }

@@ -3,6 +3,7 @@
 #include "src/sqlite/outbox_sql.hpp"
 #include "unit/sqlite/sqlite_fixture.hpp"
 
+#include <resilience/detail/rfc3339.hpp>
 #include <resilience/outbox.hpp>
 #include <resilience/sqlite/outbox_source.hpp>
 
@@ -156,6 +157,46 @@ TEST_CASE("O9: rows without a key are kept in order by their aggregate") {
     CHECK(world.claim(*source).empty());
     world.now += 1h;
     CHECK(world.ids(*source) == std::vector{event_id(1), event_id(3)});
+}
+
+TEST_CASE("O5: a time that the clock does not reach is a defect, never another time") {
+    World world;
+    const auto source = world.source();
+    const std::pair<const char*, const char*> times[] = {
+        {"2026-01-31T23:59:59.123456Z", "2026-01-31T23:59:59.123456Z"},
+        {"2026-01-31 23:59:59", "2026-01-31T23:59:59.000000Z"},
+        {"2026-01-31 23:59:59.123", "2026-01-31T23:59:59.123000Z"},
+        {"1678-01-01T00:00:00Z", "1678-01-01T00:00:00.000000Z"},
+        {"2261-12-31T23:59:59.999999Z", "2261-12-31T23:59:59.999999Z"},
+        {"1677-12-31T23:59:59Z", nullptr},
+        {"2262-01-01T00:00:00Z", nullptr},
+        {"0001-01-01T00:00:00Z", nullptr},
+        {"9999-12-31T23:59:59Z", nullptr},
+        {"yesterday", nullptr},
+        {"", nullptr}};
+    int number = 0;
+    for (const auto& [text, shown] : times) {
+        ++number;
+        world.append(make_event(number, "k" + std::to_string(number)));
+        auto values = parameters(text, event_id(number));
+        REQUIRE(execute(
+            world.io,
+            world.writer,
+            "UPDATE outbox_events SET created_at = ?1 WHERE id = ?2",
+            std::move(values)
+        ));
+        const auto claimed = world.claim(*source);
+        REQUIRE(claimed.size() == 1);
+        CHECK(claimed[0].defect.empty() == (shown != nullptr));
+        CHECK(claimed[0].event.created_at.has_value() == (shown != nullptr));
+        if (shown == nullptr) {
+            CHECK(claimed[0].defect.starts_with("created_at: "));
+        } else {
+            CHECK(
+                resilience::detail::format_rfc3339(*claimed[0].event.created_at) == shown
+            );
+        }
+    }
 }
 
 TEST_CASE("an error message is kept short and is text whatever the destination said") {
