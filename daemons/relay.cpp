@@ -3,6 +3,7 @@
 #include <host/app.hpp>
 #include <host/program.hpp>
 #include <modules/backing/database.hpp>
+#include <modules/backing/events.hpp>
 #include <modules/backing/kafka.hpp>
 #include <modules/relay/relay.hpp>
 
@@ -15,10 +16,13 @@ int main(int argc, char** argv) {
         .name = "relay", .admin = host::Address{"0.0.0.0", 9103}, .serve = false};
     backing::DatabaseSettings database_settings;
     backing::KafkaSettings kafka;
+    // Of the programs that write the events; here they are checked alone.
+    backing::EventSettings events;
     relay::RelaySettings settings;
     declare(config, options);
     declare(config, database_settings);
     declare(config, kafka);
+    declare(config, events);
     declare(config, settings);
     if (const auto code = config.read(argc, argv)) return *code;
     resolve(config, database_settings);

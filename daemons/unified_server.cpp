@@ -4,12 +4,12 @@
 #include <host/config.hpp>
 #include <host/program.hpp>
 #include <modules/backing/database.hpp>
+#include <modules/backing/events.hpp>
 #include <modules/backing/redis.hpp>
 #include <modules/backing/start_log.hpp>
 #include <modules/bucket/bucket_store.hpp>
 #include <modules/bucket/routes.hpp>
 #include <modules/crash/routes.hpp>
-#include <modules/users/event_settings.hpp>
 #include <modules/users/routes.hpp>
 
 using namespace resilience;
@@ -20,7 +20,7 @@ int main(int argc, char** argv) {
     host::AppOptions options{.name = "unified-server"};
     backing::DatabaseSettings database_settings;
     backing::RedisSettings redis;
-    users::EventSettings events;
+    backing::EventSettings events;
     bucket::BucketSettings bucket_settings;
     crash::TestEndpoints test_endpoints;
     declare(config, options);
@@ -35,7 +35,7 @@ int main(int argc, char** argv) {
     return host::run_program("unified-server", [&] {
         host::App app{options};
         backing::Database database{app.executor(), database_settings};
-        const auto users = users::make_user_store(database, users::make_outbox(events));
+        const auto users = users::make_user_store(database, backing::make_outbox(events));
         const auto limit = bucket::limit_of(bucket_settings);
         const auto buckets = bucket::make_bucket_store(app.executor(), limit, redis);
         users::mount(app, database, *users);

@@ -22,17 +22,6 @@ std::string refusal(
     return process.output();
 }
 
-void create_users(const Stack& stack, int count) {
-    for (int i = 0; i < count; ++i) {
-        const auto email = "u" + std::to_string(i) + "@example.com";
-        REQUIRE(
-            stack.http()
-                .post("/users", R"({"email":")" + email + R"(","name":"N"})")
-                .status == 201
-        );
-    }
-}
-
 }  // namespace
 
 TEST_CASE("M13, M14, M15: --help lists each setting with its default") {
@@ -71,6 +60,21 @@ TEST_CASE("M13, M14, M15: --help lists each setting with its default") {
           "5s",
           "100"}) {
         CHECK_MESSAGE(relay.find(name) != std::string::npos, name);
+    }
+}
+
+TEST_CASE("M14, M15: a setting that two programs take is described by both alike") {
+    const auto entry_of = [](const std::string& program, const std::string& name) {
+        const auto help = shell(program + " --help");
+        const auto first = help.find(name);
+        if (first == std::string::npos) return std::string{};
+        // Its description is on the line below.
+        const auto end = help.find('\n', help.find('\n', first) + 1);
+        return help.substr(first, end - first);
+    };
+    for (const char* name : {"KAFKA_TOPIC", "RELAY_MAX_RETRIES", "DB_HOST"}) {
+        CHECK_FALSE(entry_of(RELAY, name).empty());
+        CHECK(entry_of(RELAY, name) == entry_of(UNIFIED_SERVER, name));
     }
 }
 
@@ -210,81 +214,4 @@ TEST_CASE("M17: two runners at once apply each change once") {
             std::vector<std::string>{"1", "2", "3"}
         );
     }
-}
-
-TEST_CASE("O11: backfill writes events again with new ids that name the originals") {
-    for (const auto kind : kinds) {
-        Stack stack(kind);
-        stack.start_server();
-        stack.start_relay();
-        create_users(stack, 7);
-        REQUIRE(eventually([&] { return stack.delivered().size() == 7; }));
-        const std::string backfill = BACKFILL;
-
-        const auto dry = stack.run(backfill + " -dry-run -aggregate-type=user");
-        CHECK(dry.find("user.created: 7 events") != std::string::npos);
-        CHECK(stack.sql("SELECT id FROM outbox_events").size() == 7);
-
-        const auto done = stack.run(backfill + " -aggregate-type=user -limit=5 -chunk=2");
-        CHECK(done.find("done: 5 events") != std::string::npos);
-        REQUIRE(eventually([&] { return stack.delivered().size() == 12; }));
-        CHECK(stack.sql("SELECT DISTINCT id FROM outbox_events").size() == 12);
-
-        // Copies are not copied, and a run that ended is not gone on with.
-        CHECK(
-            stack.run(backfill + " -aggregate-type=user").find("done: 7 events") !=
-            std::string::npos
-        );
-        CHECK(
-            stack.run(backfill + " -aggregate-type=order").find("done: 0 events") !=
-            std::string::npos
-        );
-    }
-}
-
-TEST_CASE("O11: a backfill that was killed goes on and writes no event twice") {
-    for (const auto kind : kinds) {
-        Stack stack(kind);
-        stack.start_server();
-        create_users(stack, 150);
-        const std::vector<std::string> command{
-            BACKFILL, "-aggregate-type=user", "-chunk=1"};
-        {
-            Process run(command, stack.environment(), stack.folder() / "killed.log");
-            REQUIRE(eventually([&] {
-                return run.output().find("written") != std::string::npos;
-            }));
-            run.kill();
-            REQUIRE(run.output().find("done") == std::string::npos);
-        }
-        Process run(command, stack.environment(), stack.folder() / "backfill.log");
-        CHECK(run.wait() == 0);
-        CHECK(stack.sql("SELECT id FROM outbox_events").size() == 300);
-        const auto header = kind == Stack::Kind::real
-                                ? "headers->>'backfill-of'"
-                                : "json_extract(headers, '$.\"backfill-of\"')";
-        const auto copies = stack.sql(
-            std::string("SELECT ") + header + " AS original FROM outbox_events WHERE " +
-            header + " IS NOT NULL"
-        );
-        const auto distinct = stack.sql(
-            std::string("SELECT DISTINCT ") + header + " FROM outbox_events WHERE " +
-            header + " IS NOT NULL"
-        );
-        CHECK(copies.size() == distinct.size());
-        CHECK(distinct.size() == 150);
-    }
-}
-
-TEST_CASE("O11: a bad backfill request is refused in one sentence") {
-    ScratchFolder folder;
-    const Environment environment{{"DATA_DIR", folder.path()}};
-    CHECK(refusal(BACKFILL, environment).find("--aggregate-type") != std::string::npos);
-    Process process(
-        {BACKFILL, "-aggregate-type=user", "-from=yesterday"},
-        environment,
-        folder.path() / "log"
-    );
-    CHECK(process.wait() == 2);
-    CHECK(process.output().find("--from") != std::string::npos);
 }

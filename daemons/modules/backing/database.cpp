@@ -47,7 +47,8 @@ void make_folder(const DatabaseSettings& settings) {
     }
 }
 
-constexpr const char* schema_probe = "SELECT 1 FROM outbox_events, users LIMIT 0";
+constexpr const char* schema_probe =
+    "SELECT 1 FROM outbox_events, users, backfill_runs LIMIT 0";
 
 Failure schema_missing(const Failure& failure) {
     if (failure == Errc::invalid_request || failure == Errc::bad_destination) {

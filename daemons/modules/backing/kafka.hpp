@@ -15,16 +15,13 @@ namespace resilience::modules::backing {
 struct KafkaSettings {
     bool use_kafka = false;
     std::string brokers = "localhost:9092";
-    std::string topic = "user-events";
     /// Longest time from handing an event over to its acknowledgement.
     /// Well below the 30 s that a program has to end.
     std::chrono::milliseconds delivery_timeout{10'000};
 };
 
-/// Declares `KAFKA_TOPIC` alone, for programs that name a topic and never connect.
-void declare_topic(host::Config& config, KafkaSettings& settings);
-
-/// Declares `KAFKA_*` and `--kafka`. Call @ref resolve after the settings are read.
+/// Declares `KAFKA_*`, but for the topic, and `--kafka`. Call @ref resolve after the
+/// settings are read.
 void declare(host::Config& config, KafkaSettings& settings);
 
 /// Decides whether Kafka is used from what was set.

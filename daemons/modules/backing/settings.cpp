@@ -145,10 +145,6 @@ redis::ConnectionOptions connection_options(const RedisSettings& settings) {
     }
 }
 
-void declare_topic(host::Config& config, KafkaSettings& settings) {
-    config.topic("KAFKA_TOPIC", settings.topic, "Topic of events that name none");
-}
-
 void declare(host::Config& config, KafkaSettings& settings) {
     config.flag("--kafka", settings.use_kafka, "Use Kafka with the defaults of KAFKA_*");
     config.string(
@@ -165,7 +161,6 @@ void declare(host::Config& config, KafkaSettings& settings) {
         most_timeout,
         "Longest wait for the acknowledgement of an event"
     );
-    declare_topic(config, settings);
 }
 
 void resolve(const host::Config& config, KafkaSettings& settings) {

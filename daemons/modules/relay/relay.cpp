@@ -98,13 +98,6 @@ void declare(host::Config& config, RelaySettings& settings) {
     config.integer(
         "RELAY_BATCH_SIZE", settings.batch_size, 1, 10'000, "Events claimed at once"
     );
-    config.integer(
-        "RELAY_MAX_RETRIES",
-        settings.max_retries,
-        0,
-        1000,
-        "Used by the programs that write events; each row holds its own number"
-    );
     config.duration(
         "RELAY_STALE_AFTER",
         settings.stale_after,

@@ -25,11 +25,9 @@ struct RelaySettings {
     std::chrono::milliseconds poll_interval{5000};
     std::int64_t batch_size = 100;
     std::chrono::milliseconds stale_after{60'000};
-    /// Accepted and not used: the value is written with each event (X6).
-    std::int64_t max_retries = 3;
 };
 
-/// Declares `RELAY_*`.
+/// Declares `RELAY_*`, but for `RELAY_MAX_RETRIES`: see @ref backing::EventSettings.
 void declare(host::Config& config, RelaySettings& settings);
 
 /** The loop from the outbox to Kafka or a file, as part of a program.

@@ -3,7 +3,7 @@
 
 #include <host/app.hpp>
 #include <host/config.hpp>
-#include <modules/users/event_settings.hpp>
+#include <modules/backing/events.hpp>
 
 #include <resilience/detail/rfc3339.hpp>
 
@@ -80,13 +80,13 @@ TEST_CASE("M12: a user is created together with one event that tells all of it")
 }
 
 TEST_CASE("X6: RELAY_MAX_RETRIES is written with the event, and KAFKA_TOPIC too") {
-    users::EventSettings settings;
+    backing::EventSettings settings;
     host::Config config{"test", "Tests."};
-    users::declare(config, settings);
+    backing::declare(config, settings);
     const auto outcome =
         config.parse({}, {{"RELAY_MAX_RETRIES", "9"}, {"KAFKA_TOPIC", "elsewhere"}});
     CHECK_FALSE(outcome.exit_code.has_value());
-    Fixture service{users::make_outbox(settings).options()};
+    Fixture service{backing::make_outbox(settings).options()};
     service.create("a@b.c");
     CHECK(service.events().at(0)[6] == "9");
     CHECK(service.events().at(0)[4] == "elsewhere");

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
-#include <modules/users/event_settings.hpp>
+#include <modules/backing/events.hpp>
 
 #include <host/config.hpp>
 
-namespace resilience::modules::users {
+namespace resilience::modules::backing {
 
 void declare(host::Config& config, EventSettings& settings) {
-    config.topic("KAFKA_TOPIC", settings.topic, "Topic of the events of users");
+    config.topic("KAFKA_TOPIC", settings.topic, "Topic of events that name none");
     config.integer(
         "RELAY_MAX_RETRIES",
         settings.max_retries,
@@ -22,4 +22,4 @@ Outbox make_outbox(const EventSettings& settings) {
          .max_retries = static_cast<std::int32_t>(settings.max_retries)}};
 }
 
-}  // namespace resilience::modules::users
+}  // namespace resilience::modules::backing

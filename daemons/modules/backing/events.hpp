@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: MIT
+#ifndef RESILIENCE_MODULES_BACKING_EVENTS_HPP
+#define RESILIENCE_MODULES_BACKING_EVENTS_HPP
+
+#include <resilience/outbox.hpp>
+
+#include <cstdint>
+#include <string>
+
+namespace resilience::host {
+class Config;
+}
+
+namespace resilience::modules::backing {
+
+/// What a program writes with each event. Programs that only move events take the same
+/// settings, so that one environment serves all, and use none of them.
+struct EventSettings {
+    /// Where events go that name no topic (M14). Default `user-events`.
+    std::string topic = "user-events";
+    /// Deliveries tried again before an event is FAILED (M15): the event's own number
+    /// wins (X6). 0 to 1,000; default 3.
+    std::int64_t max_retries = 3;
+};
+
+/// Declares `KAFKA_TOPIC` and `RELAY_MAX_RETRIES`.
+void declare(host::Config& config, EventSettings& settings);
+
+/// @throws std::invalid_argument Names the setting that is out of range.
+Outbox make_outbox(const EventSettings& settings);
+
+}  // namespace resilience::modules::backing
+
+#endif
