@@ -128,14 +128,24 @@ net::awaitable<Result<Run>> copy_chunk(
     );
     if (!rows) co_return rows.error();
     for (const auto& row : *rows) {
-        auto written = co_await outbox.append(transaction, copy_of(row, request));
-        if (!written) co_return written.error();
         const auto seq = row.int64(0);
         if (!seq) co_return seq.error();
         run->last_seq = *seq;
+        auto copy = outbox.prepare(copy_of(row, request));
+        if (!copy) {
+            // Written by hand, perhaps; it must not hold up those behind it.
+            std::printf(
+                "%s left out: %s\n",
+                std::string(row.text(1)).c_str(),
+                copy.error().message().c_str()
+            );
+            continue;
+        }
+        auto written = co_await append_row(transaction, std::move(copy));
+        if (!written) co_return written.error();
         ++run->emitted;
     }
-    run->finished = static_cast<std::int64_t>(rows->size()) < request.chunk ||
+    run->finished = static_cast<std::int64_t>(rows->size()) < wanted ||
                     (request.limit > 0 && run->emitted >= request.limit);
     auto moved = co_await backing::execute(
         transaction,
@@ -244,12 +254,33 @@ net::awaitable<Result<void>> summarise(Request request, backing::Database& datab
     ));
 }
 
+net::awaitable<Result<void>> work_on(
+    backing::Database& database, Request request, Outbox outbox
+) {
+    // Says what to do when the tables are missing.
+    auto ready = co_await database.ping();
+    if (!ready) co_return ready.error();
+    if (request.dry_run) co_return co_await summarise(std::move(request), database);
+    co_return co_await copy_all(std::move(request), database, std::move(outbox));
+}
+
 // Brings a bound to the form that rows have, so that texts compare as moments do.
 bool normalise(std::string& text) {
     if (text.empty()) return true;
     const auto time = detail::parse_rfc3339(text);
     if (time) text = detail::format_rfc3339(*time);
     return time.has_value();
+}
+
+// The sentence about what is wrong with the request, whose bounds it normalises; or null.
+const char* mistake_in(Request& request) {
+    if (request.aggregate_type.empty()) return "--aggregate-type: is required";
+    if (!normalise(request.from)) return "--from: must be like 2026-01-31T00:00:00Z";
+    if (!normalise(request.to)) return "--to: must be like 2026-01-31T00:00:00Z";
+    const bool bounded = !request.from.empty() && !request.to.empty();
+    // Normalised, they are texts that compare as moments do.
+    if (bounded && request.from >= request.to) return "--from: must be before --to";
+    return nullptr;
 }
 
 }  // namespace
@@ -283,19 +314,13 @@ int run(
     const backing::DatabaseSettings& settings,
     const OutboxOptions& options
 ) {
-    const char* wrong =
-        request.aggregate_type.empty() ? "--aggregate-type: is required"
-        : !normalise(request.from)     ? "--from: must be like 2026-01-31T00:00:00Z"
-        : !normalise(request.to)       ? "--to: must be like 2026-01-31T00:00:00Z"
-                                       : nullptr;
-    if (wrong != nullptr) {
-        std::fprintf(stderr, "backfill: %s\n", wrong);
+    if (const char* mistake = mistake_in(request)) {
+        std::fprintf(stderr, "backfill: %s\n", mistake);
         return 2;
     }
     const Outbox outbox{options};
     return backing::run_to_end("backfill", settings, [&](backing::Database& database) {
-        return request.dry_run ? summarise(request, database)
-                               : copy_all(request, database, outbox);
+        return work_on(database, request, outbox);
     });
 }
 

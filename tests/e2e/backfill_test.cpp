@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: MIT
+#include <e2e/harness/stack.hpp>
+
+#include <doctest/doctest.h>
+
+#include <string>
+#include <utility>
+#include <vector>
+
+using namespace resilience::e2e;
+
+namespace {
+
+constexpr Stack::Kind kinds[] = {Stack::Kind::embedded, Stack::Kind::real};
+
+void create_users(const Stack& stack, int count) {
+    for (int i = 0; i < count; ++i) {
+        const auto email = "u" + std::to_string(i) + "@example.com";
+        REQUIRE(
+            stack.http()
+                .post("/users", R"({"email":")" + email + R"(","name":"N"})")
+                .status == 201
+        );
+    }
+}
+
+// Runs a backfill of users to its end: its exit code and what it printed.
+std::pair<int, std::string> backfill(
+    const Environment& environment, const std::vector<std::string>& options
+) {
+    ScratchFolder folder;
+    std::vector<std::string> command{BACKFILL};
+    command.insert(command.end(), options.begin(), options.end());
+    Process process(command, environment, folder.path() / "log");
+    const int code = process.wait().value_or(-1);
+    return {code, process.output()};
+}
+
+}  // namespace
+
+TEST_CASE("O11: backfill writes events again with new ids that name the originals") {
+    for (const auto kind : kinds) {
+        Stack stack(kind);
+        stack.start_server();
+        stack.start_relay();
+        create_users(stack, 7);
+        REQUIRE(eventually([&] { return stack.delivered().size() == 7; }));
+        const std::string program = BACKFILL;
+
+        const auto dry = stack.run(program + " -dry-run -aggregate-type=user");
+        CHECK(dry.find("user.created: 7 events") != std::string::npos);
+        CHECK(stack.sql("SELECT id FROM outbox_events").size() == 7);
+
+        const auto done = stack.run(program + " -aggregate-type=user -limit=5 -chunk=2");
+        CHECK(done.find("done: 5 events") != std::string::npos);
+        REQUIRE(eventually([&] { return stack.delivered().size() == 12; }));
+        CHECK(stack.sql("SELECT DISTINCT id FROM outbox_events").size() == 12);
+
+        // Copies are not copied, and a run that ended is not gone on with.
+        CHECK(
+            stack.run(program + " -aggregate-type=user").find("done: 7 events") !=
+            std::string::npos
+        );
+        CHECK(
+            stack.run(program + " -aggregate-type=order").find("done: 0 events") !=
+            std::string::npos
+        );
+    }
+}
+
+TEST_CASE("O11: a backfill that was killed goes on and writes no event twice") {
+    for (const auto kind : kinds) {
+        Stack stack(kind);
+        stack.start_server();
+        create_users(stack, 150);
+        const std::vector<std::string> command{
+            BACKFILL, "-aggregate-type=user", "-chunk=1"};
+        {
+            Process run(command, stack.environment(), stack.folder() / "killed.log");
+            REQUIRE(eventually([&] {
+                return run.output().find("written") != std::string::npos;
+            }));
+            run.kill();
+            REQUIRE(run.output().find("done") == std::string::npos);
+        }
+        Process run(command, stack.environment(), stack.folder() / "backfill.log");
+        CHECK(run.wait() == 0);
+        CHECK(stack.sql("SELECT id FROM outbox_events").size() == 300);
+        const auto header = kind == Stack::Kind::real
+                                ? "headers->>'backfill-of'"
+                                : "json_extract(headers, '$.\"backfill-of\"')";
+        const auto copies = stack.sql(
+            std::string("SELECT ") + header + " AS original FROM outbox_events WHERE " +
+            header + " IS NOT NULL"
+        );
+        const auto distinct = stack.sql(
+            std::string("SELECT DISTINCT ") + header + " FROM outbox_events WHERE " +
+            header + " IS NOT NULL"
+        );
+        CHECK(copies.size() == distinct.size());
+        CHECK(distinct.size() == 150);
+    }
+}
+
+TEST_CASE("O11: a bad backfill request is refused in one sentence that names the setting"
+) {
+    ScratchFolder folder;
+    const Environment environment{{"DATA_DIR", folder.path()}};
+    const std::pair<std::vector<std::string>, std::string> requests[] = {
+        {{}, "--aggregate-type: "},
+        {{"-aggregate-type=user", "-from=yesterday"}, "--from: "},
+        {{"-aggregate-type=user", "-to=9999-01-01T00:00:00Z"}, "--to: "},
+        {{"-aggregate-type=user",
+          "-from=2026-01-02T00:00:00Z",
+          "-to=2026-01-01T23:59:59.5Z"},
+         "--from: must be before --to"},
+        {{"-aggregate-type=user",
+          "-from=2026-01-02T00:00:00Z",
+          "-to=2026-01-02T00:00:00.000Z"},
+         "--from: must be before --to"}};
+    for (const auto& [options, sentence] : requests) {
+        const auto [code, output] = backfill(environment, options);
+        CHECK(code == 2);
+        CHECK_MESSAGE(output.starts_with("backfill: " + sentence), output);
+        CHECK(output.find('\n') == output.size() - 1);
+    }
+}
+
+TEST_CASE("O11: a backfill of a database without tables says to migrate up") {
+    for (const auto kind : kinds) {
+        Stack stack(kind);
+        // The embedded database has no file yet.
+        if (kind == Stack::Kind::real) (void)stack.sql("DROP TABLE backfill_runs");
+        for (const bool dry : {false, true}) {
+            std::vector<std::string> options{"-aggregate-type=user"};
+            if (dry) options.emplace_back("-dry-run");
+            const auto [code, output] = backfill(stack.environment(), options);
+            CHECK(code == 1);
+            CHECK_MESSAGE(output.find("migrate up") != std::string::npos, output);
+            CHECK(output.find('\n') == output.size() - 1);
+        }
+    }
+}
+
+TEST_CASE("O11: a row that no event may be like is left out of a backfill and named") {
+    for (const auto kind : kinds) {
+        Stack stack(kind);
+        stack.start_server();
+        create_users(stack, 3);
+        const auto ids = stack.sql("SELECT id FROM outbox_events ORDER BY seq");
+        REQUIRE(ids.size() == 3);
+        (void)stack.sql(
+            "UPDATE outbox_events SET event_type = '' WHERE id = '" + ids[1] + "'"
+        );
+        const auto [code, output] =
+            backfill(stack.environment(), {"-aggregate-type=user", "-limit=2"});
+        CHECK(code == 0);
+        CHECK_MESSAGE(output.find(ids[1] + " left out: ") != std::string::npos, output);
+        CHECK(output.find("event_type: is empty") != std::string::npos);
+        CHECK_MESSAGE(output.find("done: 2 events") != std::string::npos, output);
+    }
+}
