@@ -86,9 +86,11 @@ private:
 struct ScriptedSink : EventSink {
     std::map<std::int64_t, std::deque<Failure>> failures;
     std::vector<std::int64_t> delivered;
+    int calls = 0;
 
     net::awaitable<std::vector<Result<void>>> deliver(std::span<const ClaimedEvent> events
     ) override {
+        ++calls;
         std::vector<Result<void>> results;
         for (const auto& event : events) {
             auto& script = failures[event.seq];
@@ -209,11 +211,10 @@ TEST_CASE("O5: a batch of defective rows alone does not trouble the sink") {
     World world;
     world.source.rows = {claimed(1)};
     world.source.rows[0].event.event_type.clear();
-    world.sink.failures[1] = {fail(Errc::unavailable)};
     const auto state = world.run();
     CHECK(state.failed == 1);
     CHECK(state.pauses == 0);
-    CHECK(world.sink.failures[1].size() == 1);
+    CHECK(world.sink.calls == 0);
 }
 
 TEST_CASE(
