@@ -24,10 +24,13 @@ void create_users(const Stack& stack, int count) {
     }
 }
 
-// Runs a backfill of users to its end: its exit code and what it printed.
-std::pair<int, std::string> backfill(
-    const Environment& environment, const std::vector<std::string>& options
-) {
+struct Ended {
+    int code;
+    std::string output;
+};
+
+// Runs a backfill to its end.
+Ended backfill(const Environment& environment, const std::vector<std::string>& options) {
     ScratchFolder folder;
     std::vector<std::string> command{BACKFILL};
     command.insert(command.end(), options.begin(), options.end());
@@ -119,10 +122,10 @@ TEST_CASE("O11: a bad backfill request is refused in one sentence that names the
           "-to=2026-01-02T00:00:00.000Z"},
          "--from: must be before --to"}};
     for (const auto& [options, sentence] : requests) {
-        const auto [code, output] = backfill(environment, options);
-        CHECK(code == 2);
-        CHECK_MESSAGE(output.starts_with("backfill: " + sentence), output);
-        CHECK(output.find('\n') == output.size() - 1);
+        const auto ended = backfill(environment, options);
+        CHECK(ended.code == 2);
+        CHECK_MESSAGE(ended.output.starts_with("backfill: " + sentence), ended.output);
+        CHECK(ended.output.find('\n') == ended.output.size() - 1);
     }
 }
 
@@ -134,10 +137,12 @@ TEST_CASE("O11: a backfill of a database without tables says to migrate up") {
         for (const bool dry : {false, true}) {
             std::vector<std::string> options{"-aggregate-type=user"};
             if (dry) options.emplace_back("-dry-run");
-            const auto [code, output] = backfill(stack.environment(), options);
-            CHECK(code == 1);
-            CHECK_MESSAGE(output.find("migrate up") != std::string::npos, output);
-            CHECK(output.find('\n') == output.size() - 1);
+            const auto ended = backfill(stack.environment(), options);
+            CHECK(ended.code == 1);
+            CHECK_MESSAGE(
+                ended.output.find("migrate up") != std::string::npos, ended.output
+            );
+            CHECK(ended.output.find('\n') == ended.output.size() - 1);
         }
     }
 }
@@ -152,11 +157,15 @@ TEST_CASE("O11: a row that no event may be like is left out of a backfill and na
         (void)stack.sql(
             "UPDATE outbox_events SET event_type = '' WHERE id = '" + ids[1] + "'"
         );
-        const auto [code, output] =
+        const auto ended =
             backfill(stack.environment(), {"-aggregate-type=user", "-limit=2"});
-        CHECK(code == 0);
-        CHECK_MESSAGE(output.find(ids[1] + " left out: ") != std::string::npos, output);
-        CHECK(output.find("event_type: is empty") != std::string::npos);
-        CHECK_MESSAGE(output.find("done: 2 events") != std::string::npos, output);
+        CHECK(ended.code == 0);
+        CHECK_MESSAGE(
+            ended.output.find(ids[1] + " left out: ") != std::string::npos, ended.output
+        );
+        CHECK(ended.output.find("event_type: is empty") != std::string::npos);
+        CHECK_MESSAGE(
+            ended.output.find("done: 2 events") != std::string::npos, ended.output
+        );
     }
 }
