@@ -1,0 +1,489 @@
+// SPDX-License-Identifier: MIT
+// Walks every state that a small circuit breaker can get into, by the very functions that
+// the breaker calls, and checks what must hold in each.
+#include <resilience/detail/breaker_law.hpp>
+
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <array>
+#include <compare>
+#include <cstdint>
+#include <deque>
+#include <limits>
+#include <set>
+#include <string>
+
+using resilience::CircuitState;
+using resilience::Verdict;
+using namespace resilience::detail;
+
+namespace {
+
+constexpr std::int64_t kTick = BreakerWord::kLeaseTick;
+constexpr std::int64_t kNow = 1'000'000 * kTick;
+constexpr Generation kGeneration = 1000;
+constexpr std::uint64_t kRandom[] = {0, std::numeric_limits<std::uint64_t>::max()};
+
+/// A word and the permits that are out, with time told relative to now and generations
+/// relative to the word's: whatever behaves alike is one node.
+struct Node {
+    CircuitState state = CircuitState::closed;
+    std::int64_t left = -1;  // ticks to the payload's instant, or -1 without one
+    std::uint32_t in_flight = 0;
+    std::uint32_t ok = 0;
+    std::uint32_t bad = 0;
+    std::uint32_t live = 0;    // permits of this generation that will report
+    std::uint32_t leaked = 0;  // permits of this generation that never will
+    std::uint32_t stale = 0;   // permits of earlier generations
+    std::uint32_t proven = 0;  // successes reported by permits of this generation
+    std::size_t law = 0;
+
+    auto operator<=>(const Node&) const = default;
+};
+
+class Explorer {
+public:
+    explicit Explorer(std::array<BreakerLaw, 2> laws) : laws_{laws} {}
+
+    void run() {
+        visit(Node{});
+        while (!queue_.empty()) {
+            node_ = queue_.front();
+            queue_.pop_front();
+            word_ = word_of(node_);
+            check_node();
+            acquire();
+            report();
+            command();
+            wait();
+            leak();
+            swap_law();
+        }
+    }
+
+    std::size_t nodes() const { return seen_.size(); }
+    std::size_t edges() const { return edges_; }
+    bool reached(CircuitState s) const {
+        return std::any_of(seen_.begin(), seen_.end(), [&](const Node& n) {
+            return n.state == s;
+        });
+    }
+
+private:
+    static constexpr std::uint32_t kMostPermits = 6;
+
+    const BreakerLaw& law() const { return laws_[node_.law]; }
+
+    // One assertion for each visit would be most of the running time.
+    void demand(bool holds, const char* what) {
+        if (!holds) FAIL_CHECK(std::string{what} << " in " << show());
+    }
+
+    std::string show() const {
+        const Node& n = node_;
+        return std::string{to_string(n.state)} + " left=" + std::to_string(n.left) +
+               " in_flight=" + std::to_string(n.in_flight) +
+               " ok=" + std::to_string(n.ok) + " bad=" + std::to_string(n.bad) +
+               " live=" + std::to_string(n.live) + " leaked=" + std::to_string(n.leaked) +
+               " stale=" + std::to_string(n.stale) + " law=" + std::to_string(n.law);
+    }
+
+    static BreakerWord word_of(const Node& n) {
+        if (n.state == CircuitState::half_open) {
+            const auto lease = static_cast<std::uint32_t>(
+                (kNow / kTick + n.left) % BreakerWord::kLeaseTicks
+            );
+            return {
+                n.state,
+                kGeneration,
+                BreakerWord::payload_of(ProbeRound{n.in_flight, n.ok, n.bad, lease})};
+        }
+        if (n.left < 0) return {n.state, kGeneration};
+        return {n.state, kGeneration, BreakerWord::payload_of(kNow + n.left * kTick)};
+    }
+
+    /// The node of a word that followed from this node's.
+    Node node_of(BreakerWord w) const {
+        Node n = node_;
+        if (w.generation() != kGeneration) {
+            n.stale = std::min(n.stale + n.live, kMostPermits);
+            n.live = n.leaked = n.proven = 0;
+        }
+        n.state = w.state();
+        n.in_flight = n.ok = n.bad = 0;
+        n.left = -1;
+        if (w.state() == CircuitState::half_open) {
+            const ProbeRound r = w.round();
+            n.in_flight = r.in_flight;
+            n.ok = r.ok;
+            n.bad = r.bad;
+            n.left = r.in_flight == 0 ? 0 : law().lease_left(r.lease, kNow) / kTick;
+        } else if (w.payload() != 0) {
+            n.left = std::max<std::int64_t>(0, (w.instant() - kNow) / kTick);
+        }
+        return n;
+    }
+
+    void visit(const Node& n) {
+        ++edges_;
+        if (seen_.insert(n).second) queue_.push_back(n);
+    }
+
+    /// Follows a transition that changed the word.
+    void follow(BreakerWord next) {
+        const bool renamed = next.generation() != kGeneration;
+        if (renamed) {
+            demand(next.generation() == kGeneration + 1, "a transition counts one");
+        } else {
+            demand(next.state() == node_.state, "each change of state is numbered");
+        }
+        visit(node_of(next));
+    }
+
+    void check_node() {
+        const std::uint32_t used = node_.in_flight + node_.ok + node_.bad;
+        if (node_.state == CircuitState::half_open) {
+            demand(
+                node_.in_flight == node_.live + node_.leaked,
+                "(i) every slot in use belongs to a permit"
+            );
+            demand(node_.ok == node_.proven, "(iv) what counts as success was one");
+            demand(
+                used <= std::max(laws_[0].probes, laws_[1].probes),
+                "(ii) no more probes than allowed"
+            );
+        }
+        if (node_.state == CircuitState::forced_open) return;
+        // No permit reports any more, be it leaked or not yet done, and time passes.
+        demand(
+            law().on_acquire(word_, kNow + 1000 * kTick, kRandom[1]).admitted,
+            "(v, vi) a call is admitted in the end"
+        );
+    }
+
+    void acquire() {
+        for (const std::uint64_t random : kRandom) {
+            const BreakerAnswer a = law().on_acquire(word_, kNow, random);
+            if (!a.admitted) {
+                demand(a.next == word_, "(vii) a refusal changes nothing");
+                check_wait(a.wait, random);
+                continue;
+            }
+            demand(
+                node_.state != CircuitState::forced_open, "(viii) forced open stays shut"
+            );
+            demand(
+                a.next.state() == CircuitState::half_open || a.next == word_,
+                "an admission changes nothing but probes"
+            );
+            Node n = node_of(a.next);
+            if (n.live + n.stale >= kMostPermits) continue;
+            ++n.live;
+            visit(n);
+        }
+    }
+
+    void check_wait(std::int64_t wait, std::uint64_t random) {
+        if (node_.state == CircuitState::forced_open) {
+            demand(wait == BreakerLaw::kNever, "no wait helps when forced open");
+            return;
+        }
+        demand(wait > 0, "a refusal names a wait");
+        demand(
+            law().on_acquire(word_, kNow + wait, random).admitted,
+            "who waits as long as told is admitted"
+        );
+    }
+
+    void report() {
+        for (const Verdict v :
+             {Verdict::success,
+              Verdict::slow,
+              Verdict::client_error,
+              Verdict::transient,
+              Verdict::throttled,
+              Verdict::permanent,
+              Verdict::ignored,
+              Verdict::abandoned}) {
+            demand(
+                law().on_outcome(word_, kGeneration - 1, v, kNow) == word_,
+                "(iii) a stale outcome changes nothing"
+            );
+            if (node_.live > 0) report_live(v);
+        }
+        if (node_.stale > 0) {
+            Node n = node_;
+            --n.stale;
+            visit(n);
+        }
+        demand(
+            law().on_trip(word_, kGeneration - 1, kNow) == word_,
+            "(iii) a stale trip changes nothing"
+        );
+        const BreakerWord tripped = law().on_trip(word_, kGeneration, kNow);
+        if (node_.state != CircuitState::closed) {
+            demand(tripped == word_, "only a closed circuit trips");
+        } else {
+            demand(tripped.state() == CircuitState::open, "a closed circuit trips");
+            follow(tripped);
+        }
+    }
+
+    void report_live(Verdict v) {
+        const BreakerWord next = law().on_outcome(word_, kGeneration, v, kNow);
+        const bool uncounted = v == Verdict::ignored || v == Verdict::abandoned;
+        const bool bad =
+            resilience::is_failure(v) || (v == Verdict::slow && law().slow_probe_fails);
+        const bool good = !bad && !uncounted;
+        const Node before = node_;
+        if (node_.state == CircuitState::half_open) {
+            const std::uint32_t proven = node_.proven + (good ? 1 : 0);
+            const bool closes = next.state() == CircuitState::closed;
+            demand(
+                closes == (good && proven >= law().close_after),
+                "(iv) closes after so many real successes, and only then"
+            );
+            const bool opens = next.state() == CircuitState::open;
+            demand(
+                opens == (bad && node_.bad + 1 >= law().reopen_after),
+                "reopens after so many failures, and only then"
+            );
+            node_.proven = proven;
+        } else {
+            demand(next == word_, "outside half-open the word takes no outcomes");
+        }
+        --node_.live;
+        follow(next);
+        node_ = before;
+    }
+
+    void command() {
+        struct Case {
+            BreakerCommand command;
+            CircuitState target;
+        };
+        for (const auto [command, target] :
+             {Case{BreakerCommand::force_open, CircuitState::forced_open},
+              Case{BreakerCommand::force_closed, CircuitState::forced_closed},
+              Case{BreakerCommand::metrics_only, CircuitState::metrics_only},
+              Case{BreakerCommand::reset, CircuitState::closed}}) {
+            const BreakerWord next = BreakerLaw::on_command(word_, command);
+            demand(next.state() == target, "(viii) a command is obeyed");
+            follow(next);
+        }
+        const BreakerWord next = BreakerLaw::on_command(word_, BreakerCommand::renumber);
+        demand(next.state() == node_.state, "a new number is not a new state");
+        demand(next.payload() == word_.payload(), "a new number mints no permit");
+        follow(next);
+    }
+
+    void wait() {
+        const BreakerWord polled = BreakerLaw::poll(word_, kNow);
+        if (polled != word_) {
+            demand(node_.state == CircuitState::open, "only an open circuit ripens");
+            demand(node_.left == 0, "an open circuit stays open for its time");
+            demand(polled.state() == CircuitState::half_open, "open, then half-open");
+            follow(polled);
+        }
+        Node later = node_;
+        if (later.left > 0) --later.left;
+        visit(later);
+    }
+
+    void leak() {
+        if (node_.live == 0) return;
+        Node n = node_;
+        --n.live;
+        if (n.state == CircuitState::half_open) ++n.leaked;
+        visit(n);
+    }
+
+    void swap_law() {
+        Node n = node_;
+        n.law = 1 - n.law;
+        visit(n);
+    }
+
+    std::array<BreakerLaw, 2> laws_;
+    std::set<Node> seen_;
+    std::deque<Node> queue_;
+    Node node_;
+    BreakerWord word_;
+    std::size_t edges_ = 0;
+};
+
+BreakerLaw small(
+    std::uint32_t probes, std::uint32_t close_after, std::uint32_t reopen_after
+) {
+    return {
+        .open_for = 2 * kTick,
+        .probe_lease = 2 * kTick,
+        .probes = probes,
+        .close_after = close_after,
+        .reopen_after = reopen_after};
+}
+
+void explore(const BreakerLaw& a, const BreakerLaw& b) {
+    Explorer explorer{{a, b}};
+    explorer.run();
+    CHECK(explorer.nodes() > 100);
+    CHECK(explorer.edges() > explorer.nodes());
+    for (int s = 0; s < 6; ++s) CHECK(explorer.reached(static_cast<CircuitState>(s)));
+}
+
+}  // namespace
+
+TEST_CASE("no state of a small breaker breaks a promise") {
+    for (std::uint32_t probes = 1; probes <= 3; ++probes) {
+        for (std::uint32_t close = 1; close <= probes; ++close) {
+            for (std::uint32_t reopen = 1; reopen <= probes - close + 1; ++reopen) {
+                CAPTURE(probes);
+                CAPTURE(close);
+                CAPTURE(reopen);
+                const BreakerLaw law = small(probes, close, reopen);
+                explore(law, law);
+            }
+        }
+    }
+}
+
+TEST_CASE("no state of a small breaker with a slow start breaks a promise") {
+    BreakerLaw law = small(2, 2, 1);
+    law.slow_start = 3 * kTick;
+    law.slow_probe_fails = true;
+    explore(law, law);
+}
+
+TEST_CASE("no change of the settings at any moment leaves a breaker stuck") {
+    BreakerLaw wide = small(3, 3, 1);
+    wide.slow_start = 3 * kTick;
+    BreakerLaw brief = small(1, 1, 1);
+    brief.probe_lease = kTick;
+    explore(wide, brief);
+    explore(wide, small(2, 1, 2));
+}
+
+TEST_CASE("a word gives back what was put into it") {
+    const ProbeRound round{.in_flight = 255, .ok = 254, .bad = 253, .lease = 0x3ffff};
+    for (int s = 0; s < 6; ++s) {
+        const auto state = static_cast<CircuitState>(s);
+        const BreakerWord w{
+            state, BreakerWord::kGenerations - 1, BreakerWord::payload_of(round)};
+        CHECK(w.state() == state);
+        CHECK(w.generation() == BreakerWord::kGenerations - 1);
+        CHECK(w.round() == round);
+        CHECK(w.to(CircuitState::open).generation() == 0);
+    }
+}
+
+TEST_CASE("an instant in a word is never earlier than told, nor later than 1 ms") {
+    for (const std::int64_t ns :
+         {std::int64_t{0},
+          std::int64_t{1},
+          std::int64_t{999'999},
+          std::int64_t{1'000'000},
+          std::int64_t{-1},
+          std::int64_t{-1'000'001},
+          std::int64_t{86'400'000'000'001}}) {
+        const BreakerWord w{CircuitState::open, 0, BreakerWord::payload_of(ns)};
+        CHECK(w.instant() >= ns);
+        CHECK(w.instant() - ns < BreakerWord::kMillisecond);
+    }
+}
+
+TEST_CASE("a breaker at the ends of time is not stuck") {
+    const BreakerLaw law = small(1, 1, 1);
+    for (const std::int64_t now : {-kTimeLimit, -kTick, kTimeLimit - 1}) {
+        const BreakerWord open =
+            law.on_trip(BreakerWord{CircuitState::closed, 7}, 7, now);
+        CHECK(open.state() == CircuitState::open);
+        const std::int64_t later = std::min(now + law.open_for, kTimeLimit - 1);
+        if (now == -kTick) CHECK_FALSE(law.on_acquire(open, later - 1, 0).admitted);
+        if (now > -kTimeLimit) CHECK(law.on_acquire(open, later, 0).admitted);
+        CHECK(law.on_acquire(open, kTimeLimit - 1, 0).admitted);
+    }
+}
+
+TEST_CASE("a leaked probe is given up after its lease, whenever the next call comes") {
+    const BreakerLaw law = small(1, 1, 1);
+    const BreakerWord open = law.on_trip(BreakerWord{}, 0, kNow);
+    const BreakerWord probing = law.on_acquire(open, kNow + law.open_for, 0).next;
+    REQUIRE(probing.round().in_flight == 1);
+    const std::int64_t given = kNow + law.open_for;
+    CHECK_FALSE(law.on_acquire(probing, given + law.probe_lease - 1, 0).admitted);
+    const BreakerAnswer next = law.on_acquire(probing, given + law.probe_lease, 0);
+    CHECK(next.admitted);
+    CHECK(next.next.generation() == probing.generation() + 1);
+    CHECK(
+        law.on_outcome(next.next, probing.generation(), Verdict::success, given) ==
+        next.next
+    );
+    for (std::int64_t hours = 1; hours < 48; ++hours) {
+        CAPTURE(hours);
+        CHECK(law.on_acquire(probing, given + hours * 3'600'000'000'000, 0).admitted);
+    }
+}
+
+TEST_CASE(
+    "the lease of the latest probe counts, and an old clock reading is not the end "
+    "of it"
+) {
+    BreakerLaw law = small(2, 2, 1);
+    law.probe_lease = 10 * kTick;
+    const BreakerWord open = law.on_trip(BreakerWord{}, 0, kNow);
+    const std::int64_t first = kNow + law.open_for;
+    const std::int64_t second = first + 5 * kTick;
+    BreakerWord w = law.on_acquire(open, first, 0).next;
+    w = law.on_acquire(w, second, 0).next;
+    CHECK(w.round().in_flight == 2);
+    CHECK(law.on_acquire(w, first + law.probe_lease, 0).wait == 5 * kTick);
+    CHECK_FALSE(law.on_acquire(w, first - 60'000'000'000, 0).admitted);
+    CHECK(law.on_acquire(w, second + law.probe_lease, 0).admitted);
+}
+
+TEST_CASE("an outcome that no probe can have sent changes nothing") {
+    const BreakerLaw law = small(3, 2, 2);
+    const BreakerWord w{
+        CircuitState::half_open, 5, BreakerWord::payload_of(ProbeRound{.ok = 1})};
+    CHECK(law.on_outcome(w, 5, Verdict::success, kNow) == w);
+}
+
+TEST_CASE("a slow start admits the share that its time has come to") {
+    BreakerLaw law = small(1, 1, 1);
+    law.slow_start = 100 * kTick;
+    law.slow_start_share = 0.2;
+    const BreakerWord w{
+        CircuitState::closed, 3, BreakerWord::payload_of(kNow + law.slow_start)};
+    const auto bits = [](double share) {
+        return static_cast<std::uint64_t>(share * 9007199254740992.0) << 11;
+    };
+    CHECK(law.on_acquire(w, kNow, bits(0.19)).admitted);
+    CHECK_FALSE(law.on_acquire(w, kNow, bits(0.21)).admitted);
+    CHECK(law.on_acquire(w, kNow, bits(0.21)).wait == law.slow_start);
+    CHECK(law.on_acquire(w, kNow + 50 * kTick, bits(0.59)).admitted);
+    CHECK_FALSE(law.on_acquire(w, kNow + 50 * kTick, bits(0.61)).admitted);
+    CHECK(law.on_acquire(w, kNow + 100 * kTick, bits(0.999)).admitted);
+    CHECK(law.on_acquire(w, kNow - 50 * kTick, bits(0.19)).admitted);
+    law.slow_start = 0;
+    CHECK(law.on_acquire(w, kNow, bits(0.999)).admitted);
+}
+
+TEST_CASE("generations are ordered across their wrap") {
+    CHECK(is_later(1, 0));
+    CHECK(is_later(0, BreakerWord::kGenerations - 1));
+    CHECK_FALSE(is_later(0, 0));
+    CHECK_FALSE(is_later(0, 1));
+    CHECK_FALSE(is_later(BreakerWord::kGenerations - 1, 0));
+}
+
+TEST_CASE("the transitions can be evaluated by the compiler") {
+    constexpr BreakerLaw law{.probes = 3, .close_after = 2, .reopen_after = 2};
+    constexpr BreakerWord open = law.on_trip(BreakerWord{}, 0, 0);
+    static_assert(open.state() == CircuitState::open);
+    static_assert(!law.on_acquire(open, 0, 0).admitted);
+    static_assert(
+        BreakerLaw::poll(open, law.open_for).state() == CircuitState::half_open
+    );
+    CHECK(open.generation() == 1);
+}
