@@ -47,6 +47,16 @@ struct BreakerLaw {
     std::uint32_t reopen_after = 1;
     bool slow_probe_fails = false;
 
+    /// Whether a call goes ahead whatever the time, and changes nothing.
+    static constexpr bool is_plain(BreakerWord w) noexcept {
+        return w.state() == CircuitState::closed && w.payload() == 0;
+    }
+
+    /// Time for which an open circuit refuses all calls; zero or less in other states.
+    static constexpr std::int64_t open_wait(BreakerWord w, std::int64_t now) noexcept {
+        return w.state() == CircuitState::open ? w.instant() - now : 0;
+    }
+
     /// Answers one call. A refusal leaves the word as it is.
     /// @param random Uniform bits, used in a slow start alone.
     constexpr BreakerAnswer on_acquire(
@@ -54,13 +64,13 @@ struct BreakerLaw {
     ) const noexcept {
         switch (w.state()) {
             case CircuitState::closed:
-                if (w.payload() != 0) return on_slow_start(w, now, random);
-                return {w, true};
+                if (is_plain(w)) return {w, true};
+                return on_slow_start(w, now, random);
             case CircuitState::forced_closed:
             case CircuitState::metrics_only:
                 return {w, true};
             case CircuitState::open:
-                if (const std::int64_t wait = w.instant() - now; wait > 0) {
+                if (const std::int64_t wait = open_wait(w, now); wait > 0) {
                     return {w, false, wait};
                 }
                 return {first_probe(w, now), true};
@@ -185,7 +195,8 @@ private:
         BreakerWord w, std::int64_t now, std::uint64_t random
     ) const noexcept {
         const std::int64_t left = w.instant() - now;
-        if (left <= 0 || slow_start == 0) return {w, true};
+        // Over: the next call need not look again.
+        if (left <= 0 || slow_start == 0) return {w.without_payload(), true};
         // An instant that another thread read earlier, or a slow start made shorter
         // meanwhile, may leave more than there was.
         const double gone =

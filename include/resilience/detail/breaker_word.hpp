@@ -98,6 +98,11 @@ public:
         return {state(), generation(), payload_of(r)};
     }
 
+    /// This word with no instant, in the same generation.
+    constexpr BreakerWord without_payload() const noexcept {
+        return {state(), generation()};
+    }
+
     /// The word after a transition.
     constexpr BreakerWord to(CircuitState next, std::uint64_t payload = 0)
         const noexcept {

@@ -174,8 +174,14 @@ private:
                 node_.state != CircuitState::forced_open, "(viii) forced open stays shut"
             );
             demand(
-                a.next.state() == CircuitState::half_open || a.next == word_,
-                "an admission changes nothing but probes"
+                a.next.state() == CircuitState::half_open || a.next == word_ ||
+                    ((node_.left == 0 || law().slow_start == 0) &&
+                     a.next == word_.without_payload()),
+                "an admission changes nothing but probes and a slow start that is over"
+            );
+            demand(
+                !BreakerLaw::is_plain(word_) || a.next == word_,
+                "a plainly closed circuit stays as it is"
             );
             Node n = node_of(a.next);
             if (n.live + n.stale >= kMostPermits) continue;
