@@ -74,7 +74,7 @@ struct CircuitBreakerOptions {
 
     /// Time after which a probe that has not reported is given up, so that one that never
     /// will cannot hold the circuit half-open. Longer than any call lasts. 1 ms to 1
-    /// hour, rounded up to 64 ms; default 30 s.
+    /// hour, and up to 64 ms more; default 30 s.
     std::chrono::nanoseconds probe_lease = std::chrono::seconds{30};
 
     /// Time in which the share of calls let through grows to all, once the circuit has
