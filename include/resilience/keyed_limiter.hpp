@@ -116,7 +116,7 @@ public:
     ) noexcept;
 
     /// Tells what is in the bucket of `key`. Takes nothing.
-    BucketLevel peek(const LimitKey& key, TimePoint now = Clock::now()) noexcept;
+    LimiterSnapshot snapshot(const LimitKey& key, TimePoint now = Clock::now()) noexcept;
 
     /// Takes `n` tokens of `key`, or none, such that they can be refunded. Never waits.
     Reservation reserve(
@@ -181,7 +181,12 @@ inline detail::BucketLaw KeyedLimiter::make_law(const KeyedLimiterOptions& optio
     if (limit.max_debt != 0) {
         throw std::invalid_argument{"KeyedLimiterOptions::limit.max_debt must be 0"};
     }
-    return detail::BucketLaw::make(limit.tokens, limit.period, limit.burst, 0, kRange);
+    return detail::BucketLaw::make(
+        {.tokens = limit.tokens,
+         .period = limit.period,
+         .burst = limit.burst,
+         .range = kRange}
+    );
 }
 
 inline std::size_t KeyedLimiter::make_groups(const KeyedLimiterOptions& options) {
@@ -251,8 +256,10 @@ inline Admission KeyedLimiter::check(
     );
 }
 
-inline BucketLevel KeyedLimiter::peek(const LimitKey& key, TimePoint now) noexcept {
-    return detail::level_of(law_, table_.zero_of(key.hash(secret_)), moment(now));
+inline LimiterSnapshot KeyedLimiter::snapshot(
+    const LimitKey& key, TimePoint now
+) noexcept {
+    return detail::snapshot_of(law_, table_.zero_of(key.hash(secret_)), moment(now));
 }
 
 inline Reservation KeyedLimiter::reserve(
