@@ -4,6 +4,7 @@
 #include <resilience/leaky_bucket.hpp>
 #include <resilience/rate_limiter.hpp>
 #include <resilience/sliding_window.hpp>
+#include <resilience/testing/allocation_counter.hpp>
 #include <resilience/token_bucket.hpp>
 
 #include <doctest/doctest.h>
@@ -19,12 +20,14 @@
 #include <type_traits>
 #include <vector>
 
-#include "unit/core/allocations.hpp"
 #include "unit/core/window_oracle.hpp"
 
 using namespace std::chrono_literals;
 using namespace resilience;
 using namespace resilience::testing;
+namespace law = resilience::detail;
+
+RESILIENCE_COUNT_ALLOCATIONS;
 
 namespace {
 
@@ -101,7 +104,7 @@ TEST_CASE_TEMPLATE(
     // A window of 30,000 calls is not a list of 30,000 instants to walk along.
     static_assert(sizeof(L) <= 256);
     L limiter{a_second<L>(30'000)};
-    const std::uint64_t before = allocations();
+    const AllocationCounter counter;
     int admitted = 0;
     for (int i = 0; i < 100'000; ++i) {
         const TimePoint now = t0 + i * 20us;
@@ -109,7 +112,7 @@ TEST_CASE_TEMPLATE(
         static_cast<void>(limiter.check(2, now));
         static_cast<void>(limiter.snapshot(now));
     }
-    CHECK(allocations() == before);
+    CHECK(counter.made() == 0);
     CHECK(admitted > 30'000);
     CHECK(admitted < 100'000);
 }
@@ -180,7 +183,7 @@ TEST_CASE_TEMPLATE(
 
 TEST_CASE("a call that is overtaken a thousand times is answered, not failed (throttled)"
 ) {
-    detail::LawfulWord<detail::FixedWindowLaw> word{
+    law::LawfulWord<law::FixedWindowLaw> word{
         FixedWindow::make_law({.limit = 2'000, .window = 1s})};
     int decisions = 0;
     word.update([&](std::int64_t seen, std::int64_t& next) {
@@ -191,14 +194,14 @@ TEST_CASE("a call that is overtaken a thousand times is answered, not failed (th
     CHECK(decisions == 1'001);
     CHECK(word.snapshot(t0).available == 999);
 
-    const auto law = detail::BucketLaw::make(
-        {.tokens = 1, .period = 1h, .burst = 2'000, .range = detail::BucketWord::kRange}
+    const auto hourly = law::BucketLaw::make(
+        {.tokens = 1, .period = 1h, .burst = 2'000, .range = law::BucketWord::kRange}
     );
-    detail::BucketWord bucket{law};
+    law::BucketWord bucket{hourly};
     const auto take = [&](auto before) {
         bucket.update(0, [&](const auto& view, std::int64_t& next) {
             before();
-            next = law.taken(view.zero, view.now, 1);
+            next = hourly.taken(view.zero, view.now, 1);
             return true;
         });
     };
@@ -207,5 +210,5 @@ TEST_CASE("a call that is overtaken a thousand times is answered, not failed (th
         if (++decisions <= 1'000) take([] {});
     });
     CHECK(decisions > 1'000);
-    CHECK(law.available(bucket.view(0).zero, bucket.view(0).now) == 999);
+    CHECK(hourly.available(bucket.view(0).zero, bucket.view(0).now) == 999);
 }
