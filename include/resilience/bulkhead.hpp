@@ -7,6 +7,7 @@
 #include <resilience/clock.hpp>
 #include <resilience/error.hpp>
 #include <resilience/observer.hpp>
+#include <resilience/pipeline_stage.hpp>
 
 #include <resilience/detail/bulkhead_core.hpp>
 
@@ -86,6 +87,8 @@ template <class Observer = NoObserver, class TimeSource = Clock>
 class Bulkhead {
 public:
     class Slot;
+
+    static constexpr PipelineStage pipeline_stage = PipelineStage::bulkhead;
 
     /// Makes a bulkhead whose slots are all free.
     /// @throws std::invalid_argument Names the field of `options` that is out of range.

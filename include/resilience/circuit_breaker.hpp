@@ -9,7 +9,9 @@
 #include <resilience/circuit_state.hpp>
 #include <resilience/classify.hpp>
 #include <resilience/clock.hpp>
+#include <resilience/error.hpp>
 #include <resilience/observer.hpp>
+#include <resilience/pipeline_stage.hpp>
 
 #include <resilience/detail/breaker_law.hpp>
 #include <resilience/detail/breaker_settings.hpp>
@@ -69,6 +71,9 @@ template <class Observer = NoObserver, CallWindow Window = detail::ChosenWindow>
 class alignas(64) CircuitBreaker {
 public:
     using Permit = detail::CircuitPermit<CircuitBreaker>;
+
+    static constexpr PipelineStage pipeline_stage = PipelineStage::breaker;
+    static constexpr Errc refusal = Errc::circuit_open;
 
     /** Makes a closed circuit.
         @throws std::invalid_argument Names the field of `options` that is out of range.

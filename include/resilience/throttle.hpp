@@ -4,7 +4,9 @@
 
 #include <resilience/classify.hpp>
 #include <resilience/clock.hpp>
+#include <resilience/error.hpp>
 #include <resilience/observer.hpp>
+#include <resilience/pipeline_stage.hpp>
 #include <resilience/random.hpp>
 
 #include <resilience/detail/bucket_law.hpp>
@@ -93,6 +95,9 @@ template <class Observer = NoObserver>
 class Throttle {
 public:
     class Permit;
+
+    static constexpr PipelineStage pipeline_stage = PipelineStage::breaker;
+    static constexpr Errc refusal = Errc::shed;
 
     /** Makes a throttle that has counted nothing.
         @param now The current time; earlier instants count as this one.

@@ -6,6 +6,7 @@
 #include <resilience/clock.hpp>
 #include <resilience/error.hpp>
 #include <resilience/observer.hpp>
+#include <resilience/pipeline_stage.hpp>
 
 #include <resilience/detail/failed_as.hpp>
 #include <resilience/detail/timeout_law.hpp>
@@ -92,12 +93,21 @@ struct TimeoutCounts {
 template <class Observer = NoObserver>
 class Timeout {
 public:
+    static constexpr PipelineStage pipeline_stage = PipelineStage::timeout;
+
     /// @throws std::invalid_argument Names the field of `options` that is out of range.
     explicit Timeout(const TimeoutOptions& options = {}, Observer observer = {})
         : counts_(std::make_shared<detail::TimeoutCounts>()),
           observer_(std::move(observer)) {
         reconfigure(options);
     }
+
+    /// Takes the other's place; no call may be under way.
+    Timeout(Timeout&& other) noexcept
+        : counts_(std::move(other.counts_)),
+          limit_(other.limit_.load(std::memory_order_relaxed)),
+          detach_after_(other.detach_after_.load(std::memory_order_relaxed)),
+          observer_(std::move(other.observer_)) {}
 
     Timeout(const Timeout&) = delete;
     Timeout& operator=(const Timeout&) = delete;
