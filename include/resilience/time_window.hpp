@@ -85,8 +85,8 @@ private:
     static std::uint64_t checked_width(const TimeWindowOptions& options);
 
     Place place_of(TimePoint now) const noexcept {
-        const auto at =
-            static_cast<std::uint64_t>(detail::nanoseconds_of(now) + detail::kTimeLimit);
+        const std::uint64_t at =
+            bias_ + static_cast<std::uint64_t>(detail::nanoseconds_of(now));
         const std::uint64_t step = at / width_;
         return {step >> shift_, static_cast<std::uint32_t>(step) & mask_};
     }
@@ -98,6 +98,7 @@ private:
     }
 
     std::uint64_t width_;  // nanoseconds
+    std::uint64_t bias_;   // whole buckets that make every instant positive
     std::uint32_t mask_;
     std::uint32_t shift_;
     std::uint32_t stripe_mask_;
@@ -126,6 +127,7 @@ inline std::uint64_t TimeWindow::checked_width(const TimeWindowOptions& options)
 
 inline TimeWindow::TimeWindow(const TimeWindowOptions& options)
     : width_{checked_width(options)},
+      bias_{(static_cast<std::uint64_t>(detail::kTimeLimit) / width_ + 1) * width_},
       mask_{options.buckets - 1},
       shift_{static_cast<std::uint32_t>(std::countr_zero(options.buckets))},
       stripe_mask_{options.stripes - 1},
