@@ -37,7 +37,7 @@ void together(Work work) {
 }  // namespace
 
 TEST_CASE("64 threads withdraw what there is, and not one retry more") {
-    for (int round = 0; round < 5; ++round) {
+    for (int round = 0; round < 50; ++round) {
         RetryBudget budget{
             {.ratio = 0, .min_per_sec = 0, .cap = 14'000, .initial = 14'000}, kStart};
         std::atomic<int> granted{0};
@@ -59,7 +59,7 @@ TEST_CASE("64 threads that deposit, withdraw, cancel and succeed lose and gain n
     together([&](int thread) {
         Random random{static_cast<std::uint64_t>(thread)};
         std::int64_t own = 0;
-        for (int i = 0; i < 500; ++i) {
+        for (int i = 0; i < 5000; ++i) {
             if (random() % 2 == 0) {
                 budget.deposit(kStart);
                 own += 7;
