@@ -97,9 +97,51 @@ TEST_CASE("with a budget, an outage of a few seconds or of a minute ends as well
 
 TEST_CASE("a throttle ends the storm even without a budget, within its window") {
     const auto seconds = simulate({.throttle = ThrottleOptions{.window = 30s}});
-    CHECK(total(seconds, 0, kTrigger).throttled == 0);
-    CHECK(total(seconds, kTrigger + 10, kOver).throttled > 1000);
+    CHECK(total(seconds, 0, kTrigger).refused == 0);
+    CHECK(total(seconds, kTrigger + 10, kOver).refused > 1000);
     CHECK(amplification(total(seconds, kOver, kOver + 30)) < 1.0);
     CHECK(goodput(total(seconds, kOver + 60, seconds.size())) >= 0.95);
-    CHECK(total(seconds, kOver + 60, seconds.size()).throttled == 0);
+    CHECK(total(seconds, kOver + 60, seconds.size()).refused == 0);
+}
+
+TEST_CASE("a peer that hangs gets three probes a timeout (safe-client-gateway#3442)") {
+    // One gateway, and a service that stops to answer for five minutes.
+    Scenario scenario{
+        .clients = 1,
+        .load = 100,
+        .backlog = 100'000,
+        .timeout = 30s,
+        .trigger = 0.0001,
+        .trigger_length = 5min,
+        .length = 400,
+        .retry = {.attempts = 1},
+        .breaker = CircuitBreakerOptions{.open_for = 1s, .probes = 3, .close_after = 2}};
+    const auto three = simulate(scenario);
+    // The circuit opens when the first calls have timed out.
+    CHECK(total(three, 65, 330).sent <= 3 * (265 / 30 + 1));
+    CHECK(total(three, 65, 330).sent > 3 * 5);
+    CHECK(goodput(total(three, 360, 400)) >= 0.95);
+
+    // As many as the word holds: nearly what comes in.
+    scenario.breaker->probes = 255;
+    scenario.breaker->close_after = 253;
+    CHECK(total(simulate(scenario), 65, 330).sent > 50 * total(three, 65, 330).sent);
+}
+
+TEST_CASE("a server that warms up is not flooded after a slow start (brpc#709)") {
+    // It comes back with a fiftieth of its capacity and has all of it after a minute.
+    Scenario scenario{
+        .trigger = 0.02,
+        .warm_up = 60s,
+        .retry = {.attempts = 1},
+        .breaker = CircuitBreakerOptions{}};
+    const auto failed = [](const std::vector<Second>& seconds) {
+        const Second after = total(seconds, kOver + 20, seconds.size());
+        return after.sent - after.served;
+    };
+    CHECK(failed(simulate(scenario)) > 300);
+    scenario.breaker->slow_start = 60s;
+    const auto seconds = simulate(scenario);
+    CHECK(failed(seconds) < 30);
+    CHECK(goodput(total(seconds, kOver + 90, seconds.size())) >= 0.95);
 }

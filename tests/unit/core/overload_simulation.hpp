@@ -2,6 +2,7 @@
 #ifndef RESILIENCE_TESTS_UNIT_CORE_OVERLOAD_SIMULATION_HPP
 #define RESILIENCE_TESTS_UNIT_CORE_OVERLOAD_SIMULATION_HPP
 
+#include <resilience/circuit_breaker.hpp>
 #include <resilience/random.hpp>
 #include <resilience/retry_budget.hpp>
 #include <resilience/retry_state.hpp>
@@ -36,21 +37,24 @@ struct Scenario {
     /// What the capacity is multiplied by during the trigger, from second 30 on.
     double trigger = 0.2;
     std::chrono::nanoseconds trigger_length = std::chrono::seconds{30};
+    /// After the trigger the capacity grows back to its full in this time.
+    std::chrono::nanoseconds warm_up{0};
     /// When the fleet stops making calls, seconds.
     int length = 180;
 
     RetryOptions retry{.attempts = 4, .cap = std::chrono::seconds{2}, .idempotent = true};
     std::optional<RetryBudgetOptions> budget{};
     std::optional<ThrottleOptions> throttle{};
+    std::optional<CircuitBreakerOptions> breaker{};
     std::uint64_t seed = 1;
 };
 
 /// What happened in one second.
 struct Second {
-    int calls = 0;      // began
-    int served = 0;     // of these, ended in success, whenever
-    int sent = 0;       // attempts that reached the server
-    int throttled = 0;  // attempts that the throttle refused
+    int calls = 0;    // began
+    int served = 0;   // of these, ended in success, whenever
+    int sent = 0;     // attempts that reached the server
+    int refused = 0;  // attempts that the throttle or the breaker refused
 };
 
 /// A simulation of discrete events in virtual time.
@@ -105,13 +109,14 @@ private:
     };
 
     struct Client {
-        explicit Client(const Scenario& scenario) {
-            if (scenario.budget) budget.emplace(*scenario.budget, kStart);
-            if (scenario.throttle)
-                throttle.emplace(*scenario.throttle, NoObserver{}, kStart);
+        explicit Client(const Scenario& s) {
+            if (s.budget) budget.emplace(*s.budget, kStart);
+            if (s.throttle) throttle.emplace(*s.throttle, NoObserver{}, kStart);
+            if (s.breaker) breaker.emplace(*s.breaker);
         }
         std::optional<RetryBudget> budget;
         std::optional<Throttle<>> throttle;
+        std::optional<CircuitBreaker<>> breaker;
     };
 
     struct Call {
@@ -125,6 +130,7 @@ private:
         std::size_t call;
         bool waiting = true;  // for an answer
         Throttle<>::Permit permit{};
+        std::optional<CircuitBreaker<>::Permit> probe{};
     };
 
     void at(TimePoint time, Kind kind, std::size_t subject) {
@@ -158,10 +164,12 @@ private:
         Client& client = *calls_[call].client;
         if (client.throttle) {
             attempts_[id].permit = client.throttle->try_acquire(now_, random_());
-            if (!attempts_[id].permit) {
-                ++seconds_[second()].throttled;
-                return end_attempt(id, {Verdict::ignored});
-            }
+            if (!attempts_[id].permit) return refuse(id, {});
+        }
+        if (client.breaker) {
+            auto& permit = attempts_[id].probe;
+            permit.emplace(client.breaker->try_acquire(now_, random_()));
+            if (!*permit) return refuse(id, permit->retry_after());
         }
         calls_[call].lease.sent();
         ++seconds_[second()].sent;
@@ -172,13 +180,23 @@ private:
         if (backlog_.size() == 1) begin_service();
     }
 
+    void refuse(std::size_t id, std::chrono::nanoseconds retry_after) {
+        ++seconds_[second()].refused;
+        end_attempt(id, {Verdict::ignored, false, retry_after});
+    }
+
+    // The share of the capacity that there is now.
+    double health() const {
+        const TimePoint begin = kStart + std::chrono::seconds{30};
+        const TimePoint end = begin + scenario_.trigger_length;
+        if (now_ < begin || now_ >= end + scenario_.warm_up) return 1.0;
+        if (now_ < end) return scenario_.trigger;
+        const double warm = std::chrono::duration<double>(now_ - end) / scenario_.warm_up;
+        return scenario_.trigger + (1.0 - scenario_.trigger) * warm;
+    }
+
     void begin_service() {
-        const bool triggered =
-            now_ >= kStart + std::chrono::seconds{30} &&
-            now_ < kStart + std::chrono::seconds{30} + scenario_.trigger_length;
-        const double capacity =
-            scenario_.capacity * (triggered ? scenario_.trigger : 1.0);
-        at(now_ + seconds(1.0 / capacity), Kind::served, 0);
+        at(now_ + seconds(1.0 / (scenario_.capacity * health())), Kind::served, 0);
     }
 
     // The server works in vain on attempts whose clients have given up.
@@ -194,6 +212,7 @@ private:
         if (!std::exchange(attempts_[id].waiting, false)) return;
         Call& call = calls_[attempts_[id].call];
         std::move(attempts_[id].permit).done(end.verdict, now_);
+        if (attempts_[id].probe) std::move(*attempts_[id].probe).done(end.verdict, now_);
         std::move(call.lease).done(end.verdict);
         RetryBudget* const budget = call.client->budget ? &*call.client->budget : nullptr;
         RetryDecision again =
@@ -225,7 +244,7 @@ inline Second total(
         all.calls += seconds[i].calls;
         all.served += seconds[i].served;
         all.sent += seconds[i].sent;
-        all.throttled += seconds[i].throttled;
+        all.refused += seconds[i].refused;
     }
     return all;
 }

@@ -49,6 +49,8 @@ struct Recorder {
 
 }  // namespace
 
+static_assert(Guard<Plain>);
+
 TEST_CASE("a peer that accepts half of the calls is not held back at all") {
     Plain throttle{{.grace = 0}, {}, kStart};
     for (int i = 0; i < 1000; ++i) {
