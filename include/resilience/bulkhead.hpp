@@ -22,6 +22,8 @@ namespace resilience {
 
 /// What is in use of a @ref Bulkhead at one instant.
 struct BulkheadSnapshot {
+    static constexpr const char* kind = "bulkhead";
+
     /// Calls in flight at most.
     std::uint32_t limit = 0;
     /// Slots taken; more than the limit for a while after it was lowered.
@@ -31,6 +33,15 @@ struct BulkheadSnapshot {
     /// Whether the queue sheds load.
     bool overloaded = false;
 };
+
+/// Calls `visit(name, number)` for each reading; see @ref Registry.
+template <class Visit>
+void visit_readings(const BulkheadSnapshot& s, Visit&& visit) {
+    visit("limit", s.limit);
+    visit("in_use", s.in_use);
+    visit("waiting", s.waiting);
+    visit("overloaded", s.overloaded);
+}
 
 /// A call was refused at once: every slot was taken, and nobody more may wait.
 struct BulkheadRefused {};

@@ -70,6 +70,8 @@ struct CircuitTripThrew {
 
 /// How a breaker stands at one instant.
 struct CircuitSnapshot {
+    static constexpr const char* kind = "circuit_breaker";
+
     CircuitState state = CircuitState::closed;
     std::uint32_t generation = 0;
 
@@ -84,6 +86,21 @@ struct CircuitSnapshot {
     /// Time until an open circuit may be probed; else zero.
     std::chrono::nanoseconds open_for{0};
 };
+
+/// Calls `visit(name, number)` for each reading; see @ref Registry.
+template <class Visit>
+void visit_readings(const CircuitSnapshot& s, Visit&& visit) {
+    visit("state", static_cast<int>(s.state));
+    visit("generation", s.generation);
+    visit("recent_calls", s.counts.calls);
+    visit("recent_failures", s.counts.failures);
+    visit("recent_slow", s.counts.slow);
+    visit("consecutive_failures", s.counts.consecutive_failures);
+    visit("probes_in_flight", s.probes_in_flight);
+    visit("probes_ok", s.probes_ok);
+    visit("probes_bad", s.probes_bad);
+    visit("open_for_seconds", std::chrono::duration<double>(s.open_for).count());
+}
 
 }  // namespace resilience
 

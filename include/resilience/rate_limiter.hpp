@@ -13,6 +13,8 @@ namespace resilience {
 
 /// What a limiter would give at one instant.
 struct LimiterSnapshot {
+    static constexpr const char* kind = "rate_limiter";
+
     /// The most that one call can ever be admitted for.
     std::uint32_t limit = 0;
 
@@ -27,6 +29,15 @@ struct LimiterSnapshot {
 
     friend bool operator==(const LimiterSnapshot&, const LimiterSnapshot&) = default;
 };
+
+/// Calls `visit(name, number)` for each reading; see @ref Registry.
+template <class Visit>
+void visit_readings(const LimiterSnapshot& s, Visit&& visit) {
+    visit("limit", s.limit);
+    visit("available", s.available);
+    visit("until_next_seconds", std::chrono::duration<double>(s.until_next).count());
+    visit("until_full_seconds", std::chrono::duration<double>(s.until_full).count());
+}
 
 /** Limits how often something happens: what @ref TokenBucket, @ref SlidingWindow, @ref
     FixedWindow, @ref LeakyBucket and @ref StripedTokenBucket have in common.

@@ -48,12 +48,21 @@ struct RetryBudgetOptions {
 
 /// What is in a @ref RetryBudget at one instant.
 struct RetryBudgetSnapshot {
+    static constexpr const char* kind = "retry_budget";
+
     /// Tokens.
     double available = 0;
 
     /// Retries of transient failures that could be paid for at once.
     std::uint32_t retries = 0;
 };
+
+/// Calls `visit(name, number)` for each reading; see @ref Registry.
+template <class Visit>
+void visit_readings(const RetryBudgetSnapshot& s, Visit&& visit) {
+    visit("available", s.available);
+    visit("retries", s.retries);
+}
 
 class RetryBudget;
 

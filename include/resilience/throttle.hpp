@@ -48,6 +48,8 @@ struct ThrottleOptions {
 
 /// What a @ref Throttle has counted in its window.
 struct ThrottleSnapshot {
+    static constexpr const char* kind = "throttle";
+
     /// Requests, those that were refused here included.
     std::uint64_t requests = 0;
     /// Requests that the peer accepted.
@@ -55,6 +57,14 @@ struct ThrottleSnapshot {
     /// Share of the requests that is refused now.
     double rejection = 0;
 };
+
+/// Calls `visit(name, number)` for each reading; see @ref Registry.
+template <class Visit>
+void visit_readings(const ThrottleSnapshot& s, Visit&& visit) {
+    visit("requests", s.requests);
+    visit("accepts", s.accepts);
+    visit("rejection", s.rejection);
+}
 
 /// An event: a throttle refused a call.
 struct ThrottleRefused {
