@@ -121,7 +121,7 @@ public:
         @param budget Is asked last, when nothing else stands against another attempt;
             null if there is none.
     */
-    RetryDecision next(
+    [[gnu::always_inline]] RetryDecision next(
         const Classification& end,
         TimePoint now,
         TimePoint deadline,
@@ -130,7 +130,18 @@ public:
     ) noexcept {
         if (attempts_ != std::numeric_limits<std::uint32_t>::max()) ++attempts_;
         if (end.verdict == Verdict::success) return {RetryStop::succeeded};
-        return decide(end, now, deadline, random, budget);
+        const Plan plan =
+            make_plan(*policy_, end, attempts_, backoff_, now, deadline, random);
+        if (plan.stop != RetryStop::none) return {plan.stop};
+
+        if (end.verdict != Verdict::ignored) charged_ = end.verdict;
+        BudgetLease lease;
+        if (budget != nullptr && charged_ != Verdict::ignored) {
+            lease = budget->try_withdraw(charged_, now);
+            if (!lease) return {RetryStop::budget};
+        }
+        if (!plan.told) backoff_ = plan.delay;
+        return {RetryStop::none, plan.delay, std::move(lease)};
     }
 
     /// The same, and tells `observer` of it with a @ref Retried or @ref RetryStopped,
@@ -157,16 +168,29 @@ public:
     std::uint32_t attempts() const noexcept { return attempts_; }
 
 private:
-    RetryDecision decide(
-        const Classification& end,
+    // What is decided without the budget. Fits into two registers, and nothing that the
+    // caller holds is passed by address, so success at the first attempt costs next to
+    // nothing.
+    struct Plan {
+        std::chrono::nanoseconds delay{0};
+        RetryStop stop = RetryStop::none;
+        bool told = false;  // somebody else has set the delay
+    };
+
+    static Plan make_plan(
+        const RetryPolicy& policy,
+        Classification end,
+        std::uint32_t attempts,
+        std::chrono::nanoseconds backoff,
         TimePoint now,
         TimePoint deadline,
-        std::uint64_t random,
-        RetryBudget* budget
+        std::uint64_t random
     ) noexcept;
 
     /// Why the end of an attempt forbids another; none if it does not.
-    RetryStop verdict_stop(const Classification& end) const noexcept;
+    static RetryStop verdict_stop(
+        const RetryOptions& options, Classification end
+    ) noexcept;
 
     static bool fits(
         std::chrono::nanoseconds delay, TimePoint now, TimePoint deadline
@@ -186,8 +210,9 @@ private:
     Verdict charged_ = Verdict::ignored;  // how the last attempt that went out ended
 };
 
-inline RetryStop RetryState::verdict_stop(const Classification& end) const noexcept {
-    const RetryOptions& options = policy_->options();
+inline RetryStop RetryState::verdict_stop(
+    const RetryOptions& options, Classification end
+) noexcept {
     switch (end.verdict) {
         case Verdict::success:
         case Verdict::slow:
@@ -210,33 +235,24 @@ inline RetryStop RetryState::verdict_stop(const Classification& end) const noexc
                                                : RetryStop::none;
 }
 
-inline RetryDecision RetryState::decide(
-    const Classification& end,
+inline RetryState::Plan RetryState::make_plan(
+    const RetryPolicy& policy,
+    Classification end,
+    std::uint32_t attempts,
+    std::chrono::nanoseconds backoff,
     TimePoint now,
     TimePoint deadline,
-    std::uint64_t random,
-    RetryBudget* budget
+    std::uint64_t random
 ) noexcept {
-    const RetryOptions& options = policy_->options();
-    if (const RetryStop stop = verdict_stop(end); stop != RetryStop::none) return {stop};
-    if (attempts_ >= options.attempts) return {RetryStop::attempts};
-
-    const std::chrono::nanoseconds backoff =
-        policy_->delay(attempts_, end.verdict, backoff_, random);
-    const bool told = end.retry_after.count() > 0;
-    const std::chrono::nanoseconds delay =
-        told ? std::min(end.retry_after, options.max_hint) : backoff;
-    if (!fits(delay, now, deadline)) return {RetryStop::deadline};
-
-    const Verdict charged = end.verdict == Verdict::ignored ? charged_ : end.verdict;
-    BudgetLease lease;
-    if (budget != nullptr && charged != Verdict::ignored) {
-        lease = budget->try_withdraw(charged, now);
-        if (!lease) return {RetryStop::budget};
-    }
-    charged_ = charged;
-    if (!told) backoff_ = backoff;
-    return {RetryStop::none, delay, std::move(lease)};
+    const RetryOptions& options = policy.options();
+    Plan plan{.stop = verdict_stop(options, end)};
+    if (plan.stop != RetryStop::none) return plan;
+    if (attempts >= options.attempts) return {.stop = RetryStop::attempts};
+    plan.told = end.retry_after.count() > 0;
+    plan.delay = plan.told ? std::min(end.retry_after, options.max_hint)
+                           : policy.delay(attempts, end.verdict, backoff, random);
+    if (!fits(plan.delay, now, deadline)) plan.stop = RetryStop::deadline;
+    return plan;
 }
 
 }  // namespace resilience

@@ -10,6 +10,7 @@
 #include <resilience/random.hpp>
 
 #include <resilience/detail/bucket_law.hpp>
+#include <resilience/detail/divisor.hpp>
 #include <resilience/detail/throttle_law.hpp>
 
 #include <algorithm>
@@ -119,7 +120,9 @@ public:
         TimePoint now = Clock::now()
     )
         : options_(checked(options)),
-          bucket_length_((options.window / options.buckets).count()),
+          by_length_(static_cast<std::uint64_t>((options.window / options.buckets).count()
+          )),
+          by_buckets_(options.buckets),
           origin_(detail::nanoseconds_of(now)),
           observer_(std::forward<Observer>(observer)) {}
 
@@ -162,8 +165,8 @@ private:
     Turn turn(TimePoint now) const noexcept {
         const std::int64_t since =
             std::max<std::int64_t>(0, detail::nanoseconds_of(now) - origin_);
-        const std::int64_t step = since / bucket_length_;
-        const std::int64_t lap = step / options_.buckets;
+        const std::int64_t step = by_length_.divide(since);
+        const std::int64_t lap = by_buckets_.divide(step);
         return {
             static_cast<std::uint32_t>(step - lap * options_.buckets),
             static_cast<std::uint16_t>(lap)};
@@ -208,7 +211,8 @@ private:
 
     alignas(64) std::array<std::atomic<std::uint64_t>, kBuckets> words_{};
     ThrottleOptions options_;
-    std::int64_t bucket_length_;  // nanoseconds
+    detail::Divisor by_length_;   // of a bucket, in nanoseconds
+    detail::Divisor by_buckets_;  // of the ring
     std::int64_t origin_;         // nanoseconds
     [[no_unique_address]] Observer observer_;
 };

@@ -2,31 +2,19 @@
 #ifndef RESILIENCE_DETAIL_BACKOFF_LAW_HPP
 #define RESILIENCE_DETAIL_BACKOFF_LAW_HPP
 
+#include <resilience/detail/divisor.hpp>
+
 #include <algorithm>
 #include <cstdint>
 #include <limits>
 
 namespace resilience::detail {
 
-/// The 128-bit product of two numbers.
-struct WideProduct {
-    std::uint64_t high;
-    std::uint64_t low;
-};
-
-constexpr WideProduct multiply(std::uint64_t a, std::uint64_t b) noexcept {
-    constexpr std::uint64_t kLow = 0xffffffff;
-    const std::uint64_t low = (a & kLow) * (b & kLow);
-    const std::uint64_t first = (a >> 32) * (b & kLow) + (low >> 32);
-    const std::uint64_t second = (a & kLow) * (b >> 32) + (first & kLow);
-    const std::uint64_t high = (a >> 32) * (b >> 32) + (first >> 32) + (second >> 32);
-    return {high, second << 32 | (low & kLow)};
-}
-
 /// Uniform in [0, whole) for uniform bits; zero for zero.
 constexpr std::int64_t portion(std::int64_t whole, std::uint64_t random) noexcept {
-    const WideProduct product = multiply(static_cast<std::uint64_t>(whole), random);
-    return static_cast<std::int64_t>(product.high);
+    return static_cast<std::int64_t>(
+        high_product(static_cast<std::uint64_t>(whole), random)
+    );
 }
 
 /** Computes back-offs in nanoseconds, in integers that saturate: no count of failures
@@ -51,9 +39,11 @@ struct BackoffLaw {
 
     /// The next back-off: the product, rounded, at most the cap. Grows by at least one.
     constexpr std::int64_t grown(std::int64_t value) const noexcept {
-        const WideProduct product = multiply(static_cast<std::uint64_t>(value), factor);
-        const std::uint64_t rounded = product.low + (std::uint64_t{1} << 31);
-        const std::uint64_t high = product.high + (rounded < product.low ? 1 : 0);
+        const std::uint64_t low = static_cast<std::uint64_t>(value) * factor;
+        const std::uint64_t rounded = low + (std::uint64_t{1} << 31);
+        const std::uint64_t high =
+            high_product(static_cast<std::uint64_t>(value), factor) +
+            (rounded < low ? 1 : 0);
         if (high >> 31 != 0) return cap;
         const auto next = static_cast<std::int64_t>(high << 32 | rounded >> 32);
         return std::min(std::max(next, value + 1), cap);

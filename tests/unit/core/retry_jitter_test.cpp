@@ -179,22 +179,3 @@ TEST_CASE("a loop without an end gets decorrelated waits of the same range") {
     }
     CHECK(sum / 1000 > 1s);
 }
-
-TEST_CASE("the product of two numbers is exact in 128 bits") {
-    Random random{11};
-    CHECK(detail::multiply(~0ULL, ~0ULL).high == ~0ULL - 1);
-    CHECK(detail::multiply(~0ULL, ~0ULL).low == 1);
-    for (int i = 0; i < 1000; ++i) {
-        const std::uint64_t a = random() >> (i % 64);
-        const std::uint64_t b = random() >> (i % 61);
-        const detail::WideProduct product = detail::multiply(a, b);
-        CHECK(product.low == a * b);
-        // A double holds 53 bits of what the high half must be.
-        const double expected =
-            static_cast<double>(a) * static_cast<double>(b) / 18446744073709551616.0;
-        CHECK(
-            static_cast<double>(product.high) >= std::floor(expected * (1 - 1e-15)) - 1
-        );
-        CHECK(static_cast<double>(product.high) <= expected * (1 + 1e-15) + 1);
-    }
-}
