@@ -8,7 +8,7 @@
 #include <resilience/worker_pool_options.hpp>
 
 #include <resilience/detail/blocking_waiter.hpp>
-#include <resilience/detail/later.hpp>
+#include <resilience/detail/instant_in.hpp>
 #include <resilience/detail/pool_frame.hpp>
 #include <resilience/detail/task_counters.hpp>
 #include <resilience/detail/task_queue.hpp>
@@ -288,7 +288,7 @@ TimePoint WorkerPool<Observer, Now>::wait_limit(const TaskOptions& options
         if (options.deadline <= now) return TimePoint::min();
         if (now >= TimePoint{}) wait = std::min(wait, options.deadline - now);
     }
-    return detail::later(Clock::now(), wait);
+    return detail::instant_in(wait);
 }
 
 template <class Observer, class Now>
@@ -336,8 +336,8 @@ DrainReport WorkerPool<Observer, Now>::drain(TimePoint deadline) {
         report.refused = make_error_code(Errc::invalid_request);
         return report;
     }
-    close();
     const detail::TaskCounts before = counts();
+    close();
     if (!crew_.wait_until(deadline)) {
         report.unstarted.reserve(queue_->size());
         queue_->halt();
@@ -346,7 +346,7 @@ DrainReport WorkerPool<Observer, Now>::drain(TimePoint deadline) {
             report.unstarted.push_back(std::move(*task));
         }
         unstarted_.fetch_add(report.unstarted.size(), std::memory_order_relaxed);
-        crew_.wait_until(detail::later(Clock::now(), options_.stop_grace));
+        crew_.wait_until(detail::instant_in(options_.stop_grace));
     }
     const detail::TaskCounts after = counts();
     report.completed = after.completed - before.completed;

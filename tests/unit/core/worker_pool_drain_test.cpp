@@ -31,7 +31,7 @@ struct UntilStopped {
     }
 };
 
-constexpr WorkerPoolOptions kOne{.threads = 1, .capacity = 100};
+const WorkerPoolOptions kOne{.threads = 1, .capacity = 100};
 
 }  // namespace
 

@@ -29,7 +29,7 @@ using namespace resilience::testing;
 
 namespace {
 
-constexpr WorkerPoolOptions kOne{.threads = 1, .capacity = 100};
+const WorkerPoolOptions kOne{.threads = 1, .capacity = 100};
 
 auto manual(const ManualClock& clock) {
     return [&clock]() noexcept { return clock.now(); };
@@ -57,7 +57,7 @@ struct Watch {
         journal->note("refused: " + make_error_code(e.why).message());
     }
     void on(const PoolDrained& e) noexcept {
-        journal->note("drained " + std::to_string(e.report.completed));
+        journal->note(e.report.clean() ? "drained" : "drained not");
     }
 };
 
@@ -236,19 +236,25 @@ TEST_CASE("WorkerPool: a task that throws is told of and kills no worker") {
     Journal journal;
     {
         WorkerPool pool{kOne, Watch{&journal}};
+        Roadblock block;
+        block.hold(pool);
         REQUIRE(pool.try_submit(
             [] { throw std::runtime_error{"oops"}; }, {.correlation_id = "order-7"}
         ));
         REQUIRE(pool.try_submit([] { throw 7; }));
-        REQUIRE(pool.try_submit(Noting{&journal, 1}));
+        REQUIRE(pool.try_submit(Noting{&journal, 1}, {.deadline = TimePoint::min()}));
+        REQUIRE(pool.try_submit(Noting{&journal, 2}));
+        block.go();
         CHECK(finish(pool).clean());
         CHECK(pool.snapshot().threw == 2);
-        CHECK(pool.snapshot().completed == 3);
+        CHECK(pool.snapshot().completed == 4);
         CHECK(pool.try_submit([] {}).error() == code(Errc::closed));
     }
     CHECK(
         journal.text() ==
-        "threw oops in order-7 threw 1 drained 3 refused: the object is closed"
+        "threw oops in order-7 threw "
+        "given up: the deadline passed before the request was sent 1:late 2 "
+        "drained refused: the object is closed"
     );
 }
 
