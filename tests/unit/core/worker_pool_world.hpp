@@ -8,6 +8,8 @@
 #include <latch>
 #include <mutex>
 #include <string>
+#include <thread>
+#include <utility>
 #include <vector>
 
 namespace resilience::testing {
@@ -73,6 +75,15 @@ struct Noting {
         journal->note(std::to_string(number) + ":" + text);
     }
 };
+
+/// Returns once a drain has begun. Tries with tasks that are never run.
+template <class Pool>
+void until_closed(Pool& pool) {
+    const TaskOptions late{.priority = Priority::low, .deadline = TimePoint::min()};
+    while (pool.try_submit([] {}, late).error() != make_error_code(Errc::closed)) {
+        std::this_thread::yield();
+    }
+}
 
 inline std::error_code code(Errc e) { return make_error_code(e); }
 
