@@ -81,6 +81,10 @@ TEST_CASE("factors that are no whole numbers are as exact as nanoseconds are") {
     CHECK(nth(1.02, 50) > 263'880us);
     CHECK(nth(1.02, 50) < 263'882us);
     CHECK(nth(1.0, 1'000'000) == 100ms);
+    // One and a half times this is 2^33 - 1/2, which is rounded up into another word.
+    const RetryPolicy carries{
+        {.base = 5'726'623'061ns, .factor = 1.5, .jitter = Jitter::none}};
+    CHECK(carries.delay(2, 0) == 8'589'934'592ns);
 }
 
 TEST_CASE("a nanosecond grows too, whatever it is multiplied by") {
