@@ -122,7 +122,7 @@ private:
             n.in_flight = r.in_flight;
             n.ok = r.ok;
             n.bad = r.bad;
-            n.left = r.in_flight == 0 ? 0 : law().lease_left(r.lease, kNow) / kTick;
+            n.left = law().lease_left(r.lease, kNow) / kTick;
         } else if (w.payload() != 0) {
             n.left = std::max<std::int64_t>(0, (w.instant() - kNow) / kTick);
         }
@@ -156,6 +156,12 @@ private:
             demand(
                 used <= std::max(laws_[0].probes, laws_[1].probes),
                 "(ii) no more probes than allowed"
+            );
+        }
+        if (node_.state == CircuitState::half_open && node_.in_flight == 0) {
+            demand(
+                law().on_acquire(word_, kNow, kRandom[1]).admitted,
+                "(v) a call is admitted at once when no probe is out"
             );
         }
         if (node_.state == CircuitState::forced_open) return;

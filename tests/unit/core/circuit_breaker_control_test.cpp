@@ -36,6 +36,45 @@ TEST_CASE("forced states obey commands alone") {
     CHECK(breaker.snapshot(t0).counts == CallCounts{});
 }
 
+TEST_CASE("a circuit that cannot open asks no functor") {
+    int asked = 0;
+    CircuitBreakerOptions options = quick();
+    options.trip_if = [&](const CallCounts&) { return ++asked > 0; };
+    CircuitBreaker breaker{options};
+    breaker.metrics_only();
+    call(breaker, Verdict::transient);
+    breaker.force_closed();
+    call(breaker, Verdict::transient);
+    CHECK(asked == 0);
+}
+
+namespace {
+
+struct SpyWindow {
+    int recorded = 0;
+    void record(std::uint32_t, CallOutcome, TimePoint) noexcept { ++recorded; }
+    CallCounts counts(std::uint32_t, TimePoint) const noexcept { return {}; }
+};
+
+}  // namespace
+
+TEST_CASE("a window is told of calls in closed and metrics_only alone") {
+    const auto window = std::make_shared<SpyWindow>();
+    CircuitBreaker<NoObserver, SpyWindow> breaker{
+        {.consecutive_failures = 2, .open_for = 1s, .probes = 1, .close_after = 1},
+        window};
+    call(breaker, Verdict::success);
+    breaker.metrics_only();
+    call(breaker, Verdict::transient);
+    CHECK(window->recorded == 2);
+    breaker.force_closed();
+    call(breaker, Verdict::transient);
+    breaker.reset();
+    open(breaker);
+    call(breaker, Verdict::success, t0 + 1s);
+    CHECK(window->recorded == 4);
+}
+
 TEST_CASE("a call that began before force_closed reports in vain") {
     CircuitBreaker breaker{quick()};
     auto permit = breaker.try_acquire(t0);

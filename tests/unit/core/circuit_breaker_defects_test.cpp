@@ -140,6 +140,14 @@ TEST_CASE("callers that always give up early are seen if so wished (resilience4j
     CHECK(breaker.state(t0 + 100ms) == CircuitState::closed);
 }
 
+TEST_CASE("a permit that is destroyed late was slow, by the clock that decides") {
+    CircuitBreaker breaker{{.slow_after = 1min, .count_slow_abandoned = true}};
+    { auto permit = breaker.try_acquire(Clock::now() - 1h); }
+    CHECK(breaker.snapshot().counts == CallCounts{1, 0, 1, 0});
+    { auto permit = breaker.try_acquire(); }
+    CHECK(breaker.snapshot().counts == CallCounts{1, 0, 1, 0});
+}
+
 TEST_CASE("one bad probe of several does not reopen, unless so wished (gobreaker#53)") {
     CircuitBreakerOptions options = quick();
     options.probes = 5;
@@ -231,12 +239,12 @@ TEST_CASE(
     int events = 0;
     back = [&] {
         ++events;
-        if (depth > 0) return;
+        if (depth > 1) return;
         ++depth;
         (void)breaker.snapshot(t0);
         call(breaker, Verdict::transient, t0);
         CircuitBreakerOptions other = quick();
-        other.window = CountWindowOptions{.calls = 8};
+        other.window = CountWindowOptions{.calls = depth == 1 ? 8u : 9u};
         breaker.reconfigure(other);
         breaker.reset();
         --depth;

@@ -187,10 +187,11 @@ TEST_CASE("a permit that is moved from or assigned over counts once") {
     CHECK(breaker.snapshot(later).probes_in_flight == 1);
     b = breaker.try_acquire(later);
     CHECK(breaker.snapshot(later).probes_in_flight == 1);
+    auto other = breaker.try_acquire(later);
     std::move(b).done(Verdict::success, later);
     std::move(b).done(Verdict::success, later);
     CHECK(breaker.snapshot(later).probes_ok == 1);
-    CHECK(breaker.snapshot(later).probes_in_flight == 0);
+    CHECK(breaker.snapshot(later).probes_in_flight == 1);
     static_assert(!std::is_copy_constructible_v<CircuitBreaker<>::Permit>);
     static_assert(sizeof(CircuitBreaker<>::Permit) == 24);
 }
