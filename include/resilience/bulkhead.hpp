@@ -98,6 +98,7 @@ template <class Observer = NoObserver, class TimeSource = Clock>
 class Bulkhead {
 public:
     class Slot;
+    using Permit = Slot;
 
     static constexpr PipelineStage pipeline_stage = PipelineStage::bulkhead;
 
@@ -217,6 +218,8 @@ public:
         }
         return slot;
     }
+
+    Observer& observer() noexcept { return observer_; }
 
 private:
     Slot refuse() noexcept {
