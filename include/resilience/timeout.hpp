@@ -40,6 +40,8 @@ struct TimeoutOptions {
 
 /// What became of the calls of a @ref Timeout so far.
 struct TimeoutSnapshot {
+    static constexpr const char* kind = "timeout";
+
     /// Calls that ended by @ref Errc::timed_out or @ref Errc::timed_out_in_doubt.
     std::uint64_t timed_out = 0;
     /// Calls that ended with an answer of their own although they went past the limit.
@@ -49,6 +51,15 @@ struct TimeoutSnapshot {
     /// Calls that were left running and still are.
     std::uint64_t still_running = 0;
 };
+
+/// Calls `visit(name, number)` for each reading; see @ref Registry.
+template <class Visit>
+void visit_readings(const TimeoutSnapshot& s, Visit&& visit) {
+    visit("timed_out_total", s.timed_out);
+    visit("late_total", s.late);
+    visit("detached_total", s.detached);
+    visit("still_running", s.still_running);
+}
 
 /// Told to observers: a call was cancelled at its limit and has ended.
 struct CallTimedOut {
