@@ -230,6 +230,11 @@ requires TaskCallable<std::decay_t<Run>> && std::invocable < std::decay_t<NotRun
     return {std::forward<Run>(run), std::forward<NotRun>(not_run)};
 }
 
+/// What a @ref WorkerPool takes: a callable or a @ref Task.
+template <class F>
+concept Submittable =
+    TaskCallable<std::decay_t<F>> || std::same_as<std::remove_cvref_t<F>, Task>;
+
 /// What comes with a task; see @ref WorkerPool::try_submit.
 struct TaskOptions {
     /// Default normal.

@@ -17,7 +17,6 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
-#include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <exception>
@@ -28,16 +27,6 @@
 #include <utility>
 
 namespace resilience {
-
-/// The time by which a @ref WorkerPool judges deadlines.
-struct SteadyNow {
-    TimePoint operator()() const noexcept { return Clock::now(); }
-};
-
-/// What a @ref WorkerPool takes: a callable or a @ref Task.
-template <class F>
-concept Submittable =
-    TaskCallable<std::decay_t<F>> || std::same_as<std::remove_cvref_t<F>, Task>;
 
 namespace detail {
 struct WorkerPoolAccess;
@@ -405,18 +394,6 @@ void WorkerPool<Observer, Now>::stop() noexcept {
     crew_.join();
 }
 
-namespace detail {
-
-/// Lets the shells wait for space in their own way.
-struct WorkerPoolAccess {
-    template <class Observer, class Now>
-    static const std::shared_ptr<TaskQueue>& queue(const WorkerPool<Observer, Now>& pool
-    ) noexcept {
-        return pool.queue_;
-    }
-};
-
-}  // namespace detail
 }  // namespace resilience
 
 #endif

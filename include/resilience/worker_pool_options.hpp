@@ -2,6 +2,7 @@
 #ifndef RESILIENCE_WORKER_POOL_OPTIONS_HPP
 #define RESILIENCE_WORKER_POOL_OPTIONS_HPP
 
+#include <resilience/clock.hpp>
 #include <resilience/error.hpp>
 #include <resilience/task.hpp>
 
@@ -66,6 +67,11 @@ struct WorkerPoolOptions {
     std::string name = "worker";
 };
 
+/// The time by which a @ref WorkerPool judges deadlines.
+struct SteadyNow {
+    TimePoint operator()() const noexcept { return Clock::now(); }
+};
+
 /// Whether a task was taken. One that was not is still the caller's, unchanged.
 class [[nodiscard]] Submission {
 public:
@@ -120,6 +126,8 @@ struct DrainReport {
 /// `submitted` is the sum of `queue_size`, `processing`, `completed`, `cancelled`,
 /// `expired`, `dropped` and `unstarted`.
 struct WorkerPoolSnapshot {
+    static constexpr const char* kind = "worker_pool";
+
     /// Tasks that wait (`user_service_queue_size`).
     std::size_t queue_size = 0;
     /// Of these, by priority.
@@ -147,6 +155,23 @@ struct WorkerPoolSnapshot {
     /// Of the submitted, those run by their submitters.
     std::uint64_t caller_ran = 0;
 };
+
+/// Calls `visit(name, number)` for each reading; see @ref Registry.
+template <class Visit>
+void visit_readings(const WorkerPoolSnapshot& s, Visit&& visit) {
+    visit("queue_size", s.queue_size);
+    visit("queue_waiting", s.waiting);
+    visit("queue_processing", s.processing);
+    visit("queue_total", s.submitted);
+    visit("completed_total", s.completed);
+    visit("cancelled_total", s.cancelled);
+    visit("threw_total", s.threw);
+    visit("expired_total", s.expired);
+    visit("dropped_total", s.dropped);
+    visit("unstarted_total", s.unstarted);
+    visit("refused_total", s.refused);
+    visit("caller_ran_total", s.caller_ran);
+}
 
 /// Event: a task threw. The worker lives on.
 struct TaskThrew {

@@ -7,6 +7,8 @@
 #include <resilience/asio/result.hpp>
 #include <resilience/worker_pool.hpp>
 
+#include <resilience/detail/worker_pool_access.hpp>
+
 #include <boost/asio/async_result.hpp>
 #include <boost/asio/cancellation_type.hpp>
 #include <boost/asio/deferred.hpp>

@@ -35,7 +35,7 @@ public:
     TaskLevel& operator=(const TaskLevel&) = delete;
 
     ~TaskLevel() {
-        while (has_task()) take_front();
+        for (std::optional<QueuedTask> task; has_task();) take_front(task);
         std::allocator<QueuedTask>{}.deallocate(cells_, mask_ + 1);
     }
 
@@ -71,14 +71,13 @@ public:
     }
 
     /// Takes the oldest task. There must be one.
-    QueuedTask take_front() noexcept {
+    void take_front(std::optional<QueuedTask>& task) noexcept {
         const std::uint64_t head = head_.load(std::memory_order_relaxed);
         QueuedTask* cell = at(head);
-        QueuedTask task{std::move(*cell)};
+        task.emplace(std::move(*cell));
         std::destroy_at(cell);
         head_.store(head + 1, std::memory_order_release);
         __builtin_prefetch(at(head + 1));
-        return task;
     }
 
     // Both sides are held.

@@ -120,9 +120,8 @@ public:
                 return task;
             }
             if (finished()) return std::nullopt;
-            searching = idlers_.rest(searching, [this] {
-                return may_have_task() || finished();
-            });
+            searching =
+                idlers_.rest(searching, [this] { return may_have_task() || finished(); });
             rested = true;
         }
     }
@@ -153,11 +152,14 @@ public:
 
     /// Takes a task out of a halted queue: of the highest priority, the oldest.
     std::optional<QueuedTask> take_back() noexcept {
+        std::optional<QueuedTask> task;
         const std::lock_guard lock{consumers_};
         for (TaskLevel& level : levels_) {
-            if (level.has_task()) return level.take_front();
+            if (!level.has_task()) continue;
+            level.take_front(task);
+            break;
         }
-        return std::nullopt;
+        return task;
     }
 
     std::size_t size(Priority priority) const noexcept {
@@ -240,7 +242,7 @@ private:
     ) noexcept {
         if (overflow_ == Overflow::drop_oldest) {
             const std::lock_guard lock{consumers_};
-            if (level.has_task()) displaced.emplace(level.take_front());
+            if (level.has_task()) level.take_front(displaced);
             return true;
         }
         if (overflow_ == Overflow::drop_expired) {
@@ -260,7 +262,7 @@ private:
             TaskLevel& level = at(priority);
             if (!level.has_task()) continue;
             ++turn_;
-            task.emplace(level.take_front());
+            level.take_front(task);
             if (std::exchange(level.space_wanted, false)) short_of_space = &level;
             break;
         }

@@ -1,17 +1,22 @@
 // SPDX-License-Identifier: MIT
 #include <resilience/worker_pool.hpp>
 
+#include <resilience/testing/allocation_counter.hpp>
+
 #include <doctest/doctest.h>
 
 #include <atomic>
 #include <chrono>
 #include <latch>
+#include <new>
 #include <stop_token>
 #include <string>
 #include <thread>
 #include <vector>
 
 #include "unit/core/worker_pool_world.hpp"
+
+RESILIENCE_COUNT_ALLOCATIONS;
 
 using namespace std::chrono_literals;
 using namespace resilience;
@@ -188,4 +193,27 @@ TEST_CASE("WorkerPool: its destructor stops what runs and refuses what waits") {
         REQUIRE(pool.try_submit(Noting{&journal, 2}, {.priority = Priority::high}));
     }
     CHECK(journal.text() == "2:closed 1:closed");
+}
+
+TEST_CASE("WorkerPool: a construction that fails leaves no thread behind") {
+    const auto failures = fail_each_allocation(
+        [] { WorkerPool pool{{.threads = 3, .capacity = 4}}; }, [] {}
+    );
+    CHECK(failures > 3);
+}
+
+TEST_CASE("WorkerPool: a drain without memory for its report loses no task") {
+    Journal journal;
+    WorkerPool pool{{.threads = 1, .capacity = 10, .stop_grace = 1h}};
+    std::latch started{1};
+    REQUIRE(pool.try_submit(UntilStopped{&started}));
+    started.wait();
+    REQUIRE(pool.try_submit(Noting{&journal, 1}));
+    {
+        const FailingAllocation no_memory{0};
+        CHECK_THROWS_AS(static_cast<void>(pool.drain(TimePoint::min())), std::bad_alloc);
+    }
+    CHECK(journal.text() == "");
+    CHECK(pool.try_submit([] {}).error() == code(Errc::closed));
+    CHECK(pool.drain(TimePoint::min()).unstarted.size() == 1);
 }
