@@ -100,7 +100,9 @@ private:
     to the end of the next wait when none is. What is due at the same instant ends in the
     order in which it began to wait, so that a run can be repeated exactly.
 
-    Asio's own timers and sockets know nothing of it: a test awaits no real I/O.
+    Asio's own timers and sockets know nothing of it: a test awaits no real I/O. Policies
+    that remember when they were made are made with `time.now()`: virtual time begins one
+    hour after the clock's zero, whatever the machine's clock says.
 
     @par Thread safety
     Unsafe: one thread runs the context, and through this object alone.

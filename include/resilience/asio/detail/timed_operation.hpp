@@ -2,18 +2,17 @@
 #ifndef RESILIENCE_ASIO_DETAIL_TIMED_OPERATION_HPP
 #define RESILIENCE_ASIO_DETAIL_TIMED_OPERATION_HPP
 
+#include <resilience/asio/detail/caller.hpp>
 #include <resilience/asio/detail/operation.hpp>
 #include <resilience/asio/timer.hpp>
 #include <resilience/timeout.hpp>
 
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/associated_cancellation_slot.hpp>
-#include <boost/asio/associated_executor.hpp>
 #include <boost/asio/bind_cancellation_slot.hpp>
 #include <boost/asio/bind_executor.hpp>
 #include <boost/asio/cancellation_signal.hpp>
 #include <boost/asio/dispatch.hpp>
-#include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/recycling_allocator.hpp>
 
 #include <exception>
@@ -52,12 +51,11 @@ public:
             timeout,
             std::move(handler)
         );
-        if (slot.is_connected()) slot.assign(Forward{self});
+        if (slot.is_connected()) slot.assign(ForwardCancellation{std::weak_ptr{self}});
         net::dispatch(
             self->executor_,
             [self, outer, work = std::move(operation)]() mutable {
-                self->wait_until(self->timeout_.deadline(self->timer_.now(), outer));
-                self->launch(std::move(work));
+                self->begin(outer, std::move(work));
             }
         );
     }
@@ -70,37 +68,28 @@ public:
           timer_(executor_),
           caller_(std::in_place, std::move(handler), executor_) {}
 
+    const net::any_io_executor& get_executor() const noexcept { return executor_; }
+
+    /// The caller gives up: so does the operation, whose end is then reported as it is.
+    void cancel(net::cancellation_type type) {
+        if (!caller_) return;
+        cancelled_ = true;
+        signal_.emit(type);
+    }
+
 private:
     using Values = std::tuple<Args...>;
-    using CallerExecutor =
-        net::associated_executor_t<CallerHandler, net::any_io_executor>;
 
-    /// Hands a cancellation by the caller on.
-    struct Forward {
-        std::weak_ptr<TimedOperation> target;
-
-        void operator()(net::cancellation_type type) const {
-            const Self self = target.lock();
-            if (!self || type == net::cancellation_type::none) return;
-            net::dispatch(self->executor_, [self, type] {
-                if (!self->caller_) return;
-                self->cancelled_ = true;
-                self->signal_.emit(type);
-            });
+    template <class Operation>
+    void begin(TimePoint outer, Operation operation) {
+        if (cancelled_) {
+            values_.emplace(End<Args...>::make(fail(Errc::cancelled)));
+            return complete();
         }
-    };
-
-    /// Where the caller waits.
-    struct Caller {
-        Caller(CallerHandler&& h, const net::any_io_executor& otherwise)
-            : executor(net::get_associated_executor(h, otherwise)),
-              work(executor),
-              handler(std::move(h)) {}
-
-        CallerExecutor executor;
-        net::executor_work_guard<CallerExecutor> work;
-        CallerHandler handler;
-    };
+        // Before the operation, which may end as it begins.
+        wait_until(timeout_.deadline(timer_.now(), outer));
+        launch(std::move(operation));
+    }
 
     void wait_until(TimePoint when) {
         timer_running_ = true;
@@ -173,22 +162,16 @@ private:
     }
 
     void complete() {
-        auto slot = net::get_associated_cancellation_slot(caller_->handler);
-        if (slot.is_connected()) slot.clear();
-        Caller caller = std::move(*caller_);
+        Caller<CallerHandler> caller = std::move(*caller_);
         caller_.reset();
-        net::dispatch(
-            caller.executor,
-            [handler = std::move(caller.handler), values = std::move(*values_)](
-            ) mutable { std::apply(std::move(handler), std::move(values)); }
-        );
+        std::move(caller).complete(std::move(*values_));
     }
 
     net::any_io_executor executor_;
     Timeout<Observer>& timeout_;
     Timer timer_;
     net::cancellation_signal signal_;
-    std::optional<Caller> caller_;
+    std::optional<Caller<CallerHandler>> caller_;
     std::optional<Values> values_;
     std::shared_ptr<void> detached_;
     bool running_ = false;
