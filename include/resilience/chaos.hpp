@@ -53,6 +53,8 @@ struct ChaosOptions {
 
 /// What a @ref Chaos did so far.
 struct ChaosSnapshot {
+    static constexpr const char* kind = "chaos";
+
     /// Calls that failed instead of being made.
     std::uint64_t faults = 0;
     /// Calls that ended with the outcome instead of being made.
@@ -60,6 +62,14 @@ struct ChaosSnapshot {
     /// Calls that were made to wait.
     std::uint64_t delayed = 0;
 };
+
+/// Calls `visit(name, number)` for each reading; see @ref Registry.
+template <class Visit>
+void visit_readings(const ChaosSnapshot& s, Visit&& visit) {
+    visit("faults_total", s.faults);
+    visit("outcomes_total", s.outcomes);
+    visit("delayed_total", s.delayed);
+}
 
 /// Told to observers: something is done to a call.
 struct ChaosInjected {

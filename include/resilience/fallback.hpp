@@ -43,11 +43,20 @@ struct FailureOrRefusal {
 
 /// What a @ref Fallback did so far.
 struct FallbackSnapshot {
+    static constexpr const char* kind = "fallback";
+
     /// Times that it was used.
     std::uint64_t used = 0;
     /// Times that it threw or failed itself.
     std::uint64_t failed = 0;
 };
+
+/// Calls `visit(name, number)` for each reading; see @ref Registry.
+template <class Visit>
+void visit_readings(const FallbackSnapshot& s, Visit&& visit) {
+    visit("used_total", s.used);
+    visit("failed_total", s.failed);
+}
 
 namespace detail {
 

@@ -52,6 +52,8 @@ struct HedgeOptions {
 
 /// What a @ref Hedge did so far.
 struct HedgeSnapshot {
+    static constexpr const char* kind = "hedge";
+
     /// Calls that began.
     std::uint64_t calls = 0;
     /// Attempts that were made beside others.
@@ -63,6 +65,16 @@ struct HedgeSnapshot {
     /// The delay of the next call; nothing while calls are not hedged.
     std::optional<std::chrono::nanoseconds> delay;
 };
+
+/// Calls `visit(name, number)` for each reading; see @ref Registry.
+template <class Visit>
+void visit_readings(const HedgeSnapshot& s, Visit&& visit) {
+    visit("calls_total", s.calls);
+    visit("hedges_total", s.hedges);
+    visit("wins_total", s.wins);
+    visit("suppressed_total", s.suppressed);
+    if (s.delay) visit("delay_seconds", std::chrono::duration<double>(*s.delay).count());
+}
 
 /// Told to observers: an attempt is made beside others.
 struct HedgeStarted {

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT
 #include "prometheus/exposition.hpp"
 
+#include "prometheus/signal.hpp"
+
 #include <prometheus/check_names.h>
 
 #include <algorithm>
-#include <initializer_list>
 #include <set>
 #include <stdexcept>
 #include <utility>
@@ -86,9 +87,9 @@ void check(const Profile& profile) {
         "Profile::prefix must be a name of a metric"
     );
     bool usable = !profile.label.empty() && ::prometheus::CheckLabelName(profile.label);
-    for (const char* taken :
-         {"le", "to", "cause", "reason", "end", "verdict", "action"}) {
-        usable = usable && profile.label != taken;
+    usable = usable && profile.label != "le" && profile.label != "verdict";
+    for (const SignalInfo& info : signals()) {
+        usable = usable && (!info.family.label || profile.label != info.family.label);
     }
     require(usable, "Profile::label must be a name of a label that no metric has");
     std::set<std::string_view> targets;

@@ -1,11 +1,16 @@
 // SPDX-License-Identifier: MIT
 #include <resilience/prometheus/observer.hpp>
 
+#include <resilience/adaptive_limit.hpp>
 #include <resilience/bulkhead.hpp>
+#include <resilience/chaos.hpp>
 #include <resilience/circuit_events.hpp>
+#include <resilience/fallback.hpp>
+#include <resilience/hedge.hpp>
 #include <resilience/retry_state.hpp>
 #include <resilience/throttle.hpp>
 #include <resilience/timeout.hpp>
+#include <resilience/worker_pool_options.hpp>
 
 #include "prometheus/signal.hpp"
 
@@ -115,6 +120,78 @@ void Observer::on(const CallTimedOut&) const noexcept {
 
 void Observer::on(const CallDetached&) const noexcept {
     counters_->add(index_of(Signal::timeout_detached));
+}
+
+void Observer::on(const LimitRefused&) const noexcept {
+    counters_->add(index_of(Signal::limit_refused));
+}
+
+void Observer::on(const LimitChanged& event) const noexcept {
+    if (event.to == event.from) return;
+    const bool rose = event.to > event.from;
+    counters_->add(index_of(rose ? Signal::limit_rose : Signal::limit_sank));
+}
+
+void Observer::on(const LimitAbandoned&) const noexcept {
+    counters_->add(index_of(Signal::limit_abandoned));
+}
+
+void Observer::on(const HedgeStarted&) const noexcept {
+    counters_->add(index_of(Signal::hedge_started));
+}
+
+void Observer::on(const HedgeSuppressed&) const noexcept {
+    counters_->add(index_of(Signal::hedge_suppressed));
+}
+
+void Observer::on(const HedgeWon&) const noexcept {
+    counters_->add(index_of(Signal::hedge_won));
+}
+
+void Observer::on(const FallbackUsed&) const noexcept {
+    counters_->add(index_of(Signal::fallback_used));
+}
+
+void Observer::on(const ChaosInjected& event) const noexcept {
+    const ChaosAction& action = event.action;
+    if (action.latency.count() > 0) counters_->add(index_of(Signal::chaos_delay));
+    if (action.instead == ChaosAction::Instead::fault) {
+        counters_->add(index_of(Signal::chaos_fault));
+    }
+    if (action.instead == ChaosAction::Instead::outcome) {
+        counters_->add(index_of(Signal::chaos_outcome));
+    }
+}
+
+void Observer::on(const TaskThrew&) const noexcept {
+    counters_->add(index_of(Signal::task_threw));
+}
+
+void Observer::on(const TaskGivenUp& event) const noexcept {
+    const bool shed = event.why == Errc::shed;
+    counters_->add(index_of(shed ? Signal::task_shed : Signal::task_expired));
+}
+
+void Observer::on(const TaskRefused& event) const noexcept {
+    const auto reason = [&] {
+        switch (event.why) {
+            case Errc::queue_full:
+                return Signal::task_rejected_full;
+            case Errc::closed:
+                return Signal::task_rejected_closed;
+            case Errc::timed_out:
+                return Signal::task_rejected_late;
+            case Errc::cancelled:
+                return Signal::task_rejected_cancelled;
+            default:
+                return Signal::task_rejected_invalid;
+        }
+    };
+    counters_->add(index_of(reason()));
+}
+
+void Observer::on(const PoolDrained&) const noexcept {
+    counters_->add(index_of(Signal::pool_drained));
 }
 
 }  // namespace resilience::prometheus

@@ -64,6 +64,46 @@ constexpr SignalFamily timeout_timed_out{
 constexpr SignalFamily timeout_detached{
     "timeout", "detached_total", "Calls past their limit that were left running."};
 
+constexpr SignalFamily limit_refused{
+    "adaptive_limit", "refused_total", "Calls that were refused."};
+constexpr SignalFamily limit_changes{
+    "adaptive_limit", "changes_total", "Times that the limit changed.", "direction"};
+constexpr SignalFamily limit_abandoned{
+    "adaptive_limit", "abandoned_total", "Permits given up without an outcome."};
+
+constexpr SignalFamily hedge_started{
+    "hedge", "hedges_total", "Attempts made beside others."};
+constexpr SignalFamily hedge_suppressed{
+    "hedge", "suppressed_total", "Attempts that the budget did not allow."};
+constexpr SignalFamily hedge_won{
+    "hedge", "wins_total", "Calls whose end is that of an attempt made beside others."};
+
+constexpr SignalFamily fallback_used{
+    "fallback", "used_total", "Times that the fallback was used."};
+
+constexpr SignalFamily chaos_fault{
+    "chaos", "faults_total", "Calls that failed instead of being made."};
+constexpr SignalFamily chaos_outcome{
+    "chaos",
+    "outcomes_total",
+    "Calls that ended with the outcome instead of being made."};
+constexpr SignalFamily chaos_delay{
+    "chaos", "delayed_total", "Calls that were made to wait."};
+
+constexpr SignalFamily task_threw{"worker_pool", "threw_total", "Tasks that threw."};
+constexpr SignalFamily tasks_given_up{
+    "worker_pool",
+    "given_up_total",
+    "Tasks that were taken and not run, by the reason.",
+    "reason"};
+constexpr SignalFamily task_rejections{
+    "worker_pool",
+    "rejections_total",
+    "Tasks that were not taken, by the reason.",
+    "reason"};
+constexpr SignalFamily pool_drained{
+    "worker_pool", "drains_total", "Drains that have ended."};
+
 constexpr SignalInfo table[] = {
     {Signal::circuit_to_closed, circuit_transitions, "closed"},
     {Signal::circuit_to_open, circuit_transitions, "open"},
@@ -106,6 +146,31 @@ constexpr SignalInfo table[] = {
 
     {Signal::timeout_timed_out, timeout_timed_out},
     {Signal::timeout_detached, timeout_detached},
+
+    {Signal::limit_refused, limit_refused},
+    {Signal::limit_rose, limit_changes, "up"},
+    {Signal::limit_sank, limit_changes, "down"},
+    {Signal::limit_abandoned, limit_abandoned},
+
+    {Signal::hedge_started, hedge_started},
+    {Signal::hedge_suppressed, hedge_suppressed},
+    {Signal::hedge_won, hedge_won},
+
+    {Signal::fallback_used, fallback_used},
+
+    {Signal::chaos_fault, chaos_fault},
+    {Signal::chaos_outcome, chaos_outcome},
+    {Signal::chaos_delay, chaos_delay},
+
+    {Signal::task_threw, task_threw},
+    {Signal::task_expired, tasks_given_up, "timed_out"},
+    {Signal::task_shed, tasks_given_up, "shed"},
+    {Signal::task_rejected_full, task_rejections, "queue_full"},
+    {Signal::task_rejected_closed, task_rejections, "closed"},
+    {Signal::task_rejected_late, task_rejections, "timed_out"},
+    {Signal::task_rejected_cancelled, task_rejections, "cancelled"},
+    {Signal::task_rejected_invalid, task_rejections, "invalid_request"},
+    {Signal::pool_drained, pool_drained},
 };
 
 constexpr bool is_in_order() {

@@ -55,6 +55,31 @@ enum class Signal : std::uint8_t {
     timeout_timed_out,
     timeout_detached,
 
+    limit_refused,
+    limit_rose,
+    limit_sank,
+    limit_abandoned,
+
+    hedge_started,
+    hedge_suppressed,
+    hedge_won,
+
+    fallback_used,
+
+    chaos_fault,
+    chaos_outcome,
+    chaos_delay,
+
+    task_threw,
+    task_expired,
+    task_shed,
+    task_rejected_full,
+    task_rejected_closed,
+    task_rejected_late,
+    task_rejected_cancelled,
+    task_rejected_invalid,
+    pool_drained,
+
     count
 };
 

@@ -13,6 +13,7 @@ struct BulkheadRefused;
 struct BulkheadWaited;
 struct CallDetached;
 struct CallTimedOut;
+struct ChaosInjected;
 struct CircuitAbandoned;
 struct CircuitLeaseExpired;
 struct CircuitOutcome;
@@ -21,8 +22,19 @@ struct CircuitRefused;
 struct CircuitStale;
 struct CircuitTransition;
 struct CircuitTripThrew;
+struct FallbackUsed;
+struct HedgeStarted;
+struct HedgeSuppressed;
+struct HedgeWon;
+struct LimitAbandoned;
+struct LimitChanged;
+struct LimitRefused;
+struct PoolDrained;
 struct Retried;
 struct RetryStopped;
+struct TaskGivenUp;
+struct TaskRefused;
+struct TaskThrew;
 struct ThrottleRefused;
 
 namespace prometheus {
@@ -69,6 +81,23 @@ public:
 
     void on(const CallTimedOut& event) const noexcept;
     void on(const CallDetached& event) const noexcept;
+
+    void on(const LimitRefused& event) const noexcept;
+    void on(const LimitChanged& event) const noexcept;
+    void on(const LimitAbandoned& event) const noexcept;
+
+    void on(const HedgeStarted& event) const noexcept;
+    void on(const HedgeSuppressed& event) const noexcept;
+    void on(const HedgeWon& event) const noexcept;
+
+    void on(const FallbackUsed& event) const noexcept;
+
+    void on(const ChaosInjected& event) const noexcept;
+
+    void on(const TaskThrew& event) const noexcept;
+    void on(const TaskGivenUp& event) const noexcept;
+    void on(const TaskRefused& event) const noexcept;
+    void on(const PoolDrained& event) const noexcept;
 
 private:
     friend class Metrics;

@@ -39,8 +39,9 @@ struct Profile {
                 {"circuit_breaker_probes_in_flight",
                  "circuit_breaker_half_open_requests"},
                 {"worker_pool_queue_size", "queue_size"},
-                {"worker_pool_processing", "queue_processing"},
-                {"worker_pool_submitted_total", "queue_total"}}};
+                {"worker_pool_queue_waiting", "queue_waiting"},
+                {"worker_pool_queue_processing", "queue_processing"},
+                {"worker_pool_queue_total", "queue_total"}}};
     }
 };
 

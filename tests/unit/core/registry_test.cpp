@@ -1,13 +1,19 @@
 // SPDX-License-Identifier: MIT
 #include <resilience/registry.hpp>
 
+#include <resilience/adaptive_limit.hpp>
 #include <resilience/bulkhead.hpp>
+#include <resilience/chaos.hpp>
 #include <resilience/circuit_breaker.hpp>
+#include <resilience/fallback.hpp>
+#include <resilience/hedge.hpp>
 #include <resilience/keyed_limiter.hpp>
 #include <resilience/retry_budget.hpp>
 #include <resilience/retry_policy.hpp>
 #include <resilience/throttle.hpp>
+#include <resilience/timeout.hpp>
 #include <resilience/token_bucket.hpp>
+#include <resilience/worker_pool.hpp>
 
 #include <doctest/doctest.h>
 
@@ -17,6 +23,7 @@
 #include <memory>
 #include <stdexcept>
 #include <string>
+#include <string_view>
 #include <thread>
 #include <vector>
 
@@ -251,6 +258,32 @@ TEST_CASE("Limiters, budgets and throttles have readings") {
     CHECK(reading(all[2], "available") >= 70);
     CHECK(all[3].kind == "throttle");
     CHECK(reading(all[3], "rejection") == 0);
+}
+
+TEST_CASE("Pools, timeouts, hedges, adaptive limits and chaos have readings") {
+    Registry registry;
+    RetryBudget budget;
+    REQUIRE(!registry.add(
+        "1", std::make_shared<WorkerPool<>>(WorkerPoolOptions{.threads = 1})
+    ));
+    REQUIRE(!registry.add("2", std::make_shared<Timeout<>>()));
+    REQUIRE(!registry.add(
+        "3", std::make_shared<Hedge<>>(HedgeOptions{.idempotent = true}, budget)
+    ));
+    REQUIRE(!registry.add("4", std::make_shared<AdaptiveLimit<>>()));
+    REQUIRE(!registry.add("5", std::make_shared<Chaos<>>()));
+    const auto all = registry.snapshot();
+    CHECK(all[0].kind == "worker_pool");
+    CHECK(reading(all[0], "queue_size") == 0);
+    CHECK(all[1].kind == "timeout");
+    CHECK(reading(all[1], "timed_out_total") == 0);
+    CHECK(all[2].kind == "hedge");
+    CHECK(reading(all[2], "delay_seconds") == 0.1);
+    CHECK(all[3].kind == "adaptive_limit");
+    CHECK(reading(all[3], "limit") == AdaptiveLimitOptions{}.initial);
+    CHECK(all[4].kind == "chaos");
+    CHECK(reading(all[4], "faults_total") == 0);
+    CHECK(std::string_view{FallbackSnapshot::kind} == "fallback");
 }
 
 TEST_CASE("A policy without readings has a name and no more") {

@@ -6,6 +6,7 @@
 #include <resilience/prometheus/metrics.hpp>
 #include <resilience/registry.hpp>
 #include <resilience/timeout.hpp>
+#include <resilience/worker_pool.hpp>
 
 #include <prometheus/collectable.h>
 #include <prometheus/metric_family.h>
@@ -13,6 +14,7 @@
 #include <doctest/doctest.h>
 
 #include <chrono>
+#include <latch>
 #include <limits>
 #include <memory>
 #include <stdexcept>
@@ -24,7 +26,7 @@
 
 namespace workers {
 
-/// Stands for a pool: three readings of those that a pool has.
+/// A policy with two readings that do not change.
 struct Pool {
     struct Snapshot {
         static constexpr const char* kind = "worker_pool";
@@ -35,8 +37,7 @@ struct Pool {
 template <class Visit>
 void visit_readings(const Pool::Snapshot&, Visit&& visit) {
     visit("queue_size", 3);
-    visit("processing", 2);
-    visit("submitted_total", 17);
+    visit("queue_total", 17);
 }
 
 /// Reads whatever it is told to.
@@ -127,22 +128,27 @@ TEST_CASE("F12: a pool is exposed as the documented queue") {
     Metrics metrics{{.profile = Profile::mailflow()}};
     auto registry = std::make_shared<Registry>();
     metrics.collect(registry);
-    REQUIRE(!registry->add("mail", std::make_shared<workers::Pool>()));
-    CHECK(
-        has(metrics,
-            "# TYPE user_service_queue_processing gauge\n"
-            "user_service_queue_processing{name=\"mail\"} 2\n")
-    );
-    CHECK(
-        has(metrics,
-            "# TYPE user_service_queue_size gauge\n"
-            "user_service_queue_size{name=\"mail\"} 3\n")
-    );
-    CHECK(
-        has(metrics,
-            "# TYPE user_service_queue_total counter\n"
-            "user_service_queue_total{name=\"mail\"} 17\n")
-    );
+    auto pool = std::make_shared<WorkerPool<>>(WorkerPoolOptions{.threads = 1});
+    REQUIRE(!registry->add("mail", pool));
+    std::latch started{1};
+    std::latch release{1};
+    REQUIRE(pool->try_submit([&] {
+        started.count_down();
+        release.wait();
+    }));
+    started.wait();
+    for (int i = 0; i < 3; ++i) REQUIRE(pool->try_submit([] {}));
+    const std::string text = metrics.serialize();
+    release.count_down();
+    for (const std::string_view wanted :
+         {"# TYPE user_service_queue_processing gauge\n"
+          "user_service_queue_processing{name=\"mail\"} 1\n",
+          "# TYPE user_service_queue_size gauge\n"
+          "user_service_queue_size{name=\"mail\"} 3\n",
+          "# TYPE user_service_queue_total counter\n"
+          "user_service_queue_total{name=\"mail\"} 4\n"}) {
+        CHECK(text.find(wanted) != std::string::npos);
+    }
 }
 
 TEST_CASE("Readings are read at the scrape, as gauges, or counters if they end in _total"
@@ -157,7 +163,7 @@ TEST_CASE("Readings are read at the scrape, as gauges, or counters if they end i
     const auto slot = bulkhead->try_acquire();
     CHECK(exposed(metrics, "resilience_bulkhead_in_use{name=\"db\"}") == "1");
     REQUIRE(!registry->add("pool", std::make_shared<workers::Pool>()));
-    CHECK(has(metrics, "# TYPE resilience_worker_pool_submitted_total counter\n"));
+    CHECK(has(metrics, "# TYPE resilience_worker_pool_queue_total counter\n"));
     registry->remove("db");
     CHECK(exposed(metrics, "resilience_bulkhead_in_use{name=\"db\"}") == "none");
 }
@@ -168,7 +174,7 @@ TEST_CASE("A registry is read as long as it lives, and once however often it was
     metrics.collect(registry);
     metrics.collect(registry);
     REQUIRE(!registry->add("pool", std::make_shared<workers::Pool>()));
-    const char* const series = "resilience_worker_pool_submitted_total{name=\"pool\"}";
+    const char* const series = "resilience_worker_pool_queue_total{name=\"pool\"}";
     CHECK(exposed(metrics, series) == "17");
 
     auto second = std::make_shared<Registry>();
@@ -206,7 +212,7 @@ TEST_CASE("Names are bounded: past the bound they count as other, and that is co
     }
     CHECK(series_of(metrics, "resilience_circuit_breaker_probes_total") == 11);
     CHECK(series_of(metrics, "resilience_requests_total") == 11);
-    CHECK(series_of(metrics, "resilience_worker_pool_submitted_total") == 11);
+    CHECK(series_of(metrics, "resilience_worker_pool_queue_total") == 11);
     CHECK(
         exposed(metrics, "resilience_circuit_breaker_probes_total{name=\"peer 9\"}") ==
         "1"
@@ -224,8 +230,7 @@ TEST_CASE("Names are bounded: past the bound they count as other, and that is co
     Metrics fresh{{.max_names = 10}};
     fresh.collect(registry);
     CHECK(
-        exposed(fresh, "resilience_worker_pool_submitted_total{name=\"other\"}") ==
-        "16830"
+        exposed(fresh, "resilience_worker_pool_queue_total{name=\"other\"}") == "16830"
     );
     CHECK(exposed(fresh, "resilience_worker_pool_queue_size{name=\"other\"}") == "3");
     CHECK(exposed(fresh, "resilience_label_overflows_total") == "2970");
@@ -315,7 +320,16 @@ TEST_CASE("Options out of range are refused by name") {
         refused({.profile = {.prefix = bad}}, "Profile::prefix");
     }
     for (const char* bad :
-         {"", "a b", "1a", "le", "to", "cause", "reason", "end", "verdict"}) {
+         {"",
+          "a b",
+          "1a",
+          "le",
+          "to",
+          "cause",
+          "reason",
+          "end",
+          "verdict",
+          "direction"}) {
         refused({.profile = {.label = bad}}, "Profile::label");
     }
     refused({.profile = {.names = {{"a", "b c"}}}}, "Profile::names");

@@ -1,19 +1,25 @@
 // SPDX-License-Identifier: MIT
 #include "unit/prometheus/exposed.hpp"
 
+#include <resilience/adaptive_limit.hpp>
 #include <resilience/bulkhead.hpp>
+#include <resilience/chaos.hpp>
 #include <resilience/circuit_breaker.hpp>
+#include <resilience/fallback.hpp>
+#include <resilience/hedge.hpp>
 #include <resilience/prometheus/metrics.hpp>
 #include <resilience/retry.hpp>
 #include <resilience/retry_state.hpp>
 #include <resilience/throttle.hpp>
 #include <resilience/timeout.hpp>
+#include <resilience/worker_pool.hpp>
 
 #include <doctest/doctest.h>
 
 #include <chrono>
 #include <memory>
 #include <optional>
+#include <stdexcept>
 #include <string>
 #include <system_error>
 #include <thread>
@@ -223,6 +229,83 @@ TEST_CASE("The refusals of a throttle and the calls past a timeout are counted")
     timeout.detach();
     CHECK(exposed(metrics, "resilience_timeout_timed_out_total{name=\"api\"}") == "2");
     CHECK(exposed(metrics, "resilience_timeout_detached_total{name=\"api\"}") == "1");
+}
+
+TEST_CASE("An adaptive limit's refusals and changes are counted") {
+    Metrics metrics;
+    const Observer observer = metrics.observer("api");
+    AdaptiveLimit<Observer> limit{{.initial = 1, .floor = 1, .ceiling = 1}, observer, t0};
+    {
+        auto permit = limit.try_acquire(t0);
+        CHECK_FALSE(limit.try_acquire(t0));
+    }
+    observer.on(LimitChanged{1, 2});
+    observer.on(LimitChanged{2, 1});
+    observer.on(LimitChanged{1, 1});
+    const auto value = [&](const std::string& what) {
+        return exposed(metrics, "resilience_adaptive_limit_" + what);
+    };
+    CHECK(value("refused_total{name=\"api\"}") == "1");
+    CHECK(value("abandoned_total{name=\"api\"}") == "1");
+    CHECK(value("changes_total{name=\"api\",direction=\"up\"}") == "1");
+    CHECK(value("changes_total{name=\"api\",direction=\"down\"}") == "1");
+}
+
+TEST_CASE("Hedges, fallbacks and injected faults are counted") {
+    Metrics metrics;
+    const Observer observer = metrics.observer("api");
+    RetryBudget budget{{.min_per_sec = 0, .initial = 14}, t0};
+    Hedge<Observer> hedge{{.idempotent = true}, budget, observer};
+    CHECK(hedge.try_start(1, t0));
+    CHECK_FALSE(hedge.try_start(2, t0));
+    observer.on(HedgeWon{1});
+    CHECK(exposed(metrics, "resilience_hedge_hedges_total{name=\"api\"}") == "1");
+    CHECK(exposed(metrics, "resilience_hedge_suppressed_total{name=\"api\"}") == "1");
+    CHECK(exposed(metrics, "resilience_hedge_wins_total{name=\"api\"}") == "1");
+
+    const FallbackCause cause{};
+    observer.on(FallbackUsed{cause});
+    CHECK(exposed(metrics, "resilience_fallback_used_total{name=\"api\"}") == "1");
+
+    using Instead = ChaosAction::Instead;
+    observer.on(ChaosInjected{{.instead = Instead::fault}});
+    observer.on(ChaosInjected{{.instead = Instead::outcome}});
+    observer.on(ChaosInjected{{.latency = 1s, .instead = Instead::fault}});
+    observer.on(ChaosInjected{{.latency = 1s}});
+    CHECK(exposed(metrics, "resilience_chaos_faults_total{name=\"api\"}") == "2");
+    CHECK(exposed(metrics, "resilience_chaos_outcomes_total{name=\"api\"}") == "1");
+    CHECK(exposed(metrics, "resilience_chaos_delayed_total{name=\"api\"}") == "2");
+}
+
+TEST_CASE("What becomes of a pool's tasks is counted by its reason") {
+    Metrics metrics;
+    const Observer observer = metrics.observer("jobs");
+    WorkerPool<Observer> pool{{.threads = 1}, observer};
+    REQUIRE(pool.try_submit([] { throw std::runtime_error{"broken"}; }));
+    CHECK(pool.drain(Clock::now() + 1h).clean());
+    CHECK_FALSE(pool.try_submit([] {}));
+    observer.on(TaskGivenUp{Errc::timed_out, Priority::low, {}});
+    observer.on(TaskGivenUp{Errc::shed, Priority::low, {}});
+    for (const Errc why :
+         {Errc::queue_full, Errc::timed_out, Errc::cancelled, Errc::invalid_request}) {
+        observer.on(TaskRefused{why, Priority::low, {}});
+    }
+    const auto value = [&](const std::string& what) {
+        return exposed(metrics, "resilience_worker_pool_" + what);
+    };
+    CHECK(value("threw_total{name=\"jobs\"}") == "1");
+    CHECK(value("drains_total{name=\"jobs\"}") == "1");
+    for (const char* why : {"timed_out", "shed"}) {
+        const std::string series =
+            std::string{"given_up_total{name=\"jobs\",reason=\""} + why;
+        CHECK(value(series + "\"}") == "1");
+    }
+    for (const char* why :
+         {"queue_full", "closed", "timed_out", "cancelled", "invalid_request"}) {
+        const std::string series =
+            std::string{"rejections_total{name=\"jobs\",reason=\""} + why;
+        CHECK(value(series + "\"}") == "1");
+    }
 }
 
 TEST_CASE("One observer serves several policies; kinds without events are not shown") {
