@@ -51,6 +51,14 @@ struct TaskContext {
 template <class F>
 concept TaskCallable = std::invocable<F&, const TaskContext&> || std::invocable<F&>;
 
+namespace detail {
+
+/// Asks a constructor to take another object over, whose destructor is not called then.
+/// The other one is not written to, so the cache line in which it lies stays shared.
+struct Relocation {};
+
+}  // namespace detail
+
 /** Something to be called once, on another thread, or else to be told why not.
 
     A callable may have a function `void not_run(Errc why) noexcept`: it is called in
@@ -100,6 +108,8 @@ public:
 
     /// Tells a task that was neither run nor skipped that it is `cancelled`.
     ~Task() { skip(Errc::cancelled); }
+
+    Task(detail::Relocation, Task& other) noexcept { copy(other); }
 
     /// Whether there is something to run.
     explicit operator bool() const noexcept { return operations_ != nullptr; }
@@ -162,7 +172,12 @@ private:
         std::is_trivially_copyable_v<F> ? nullptr : &move_and_destroy<F>};
 
     void take(Task& other) noexcept {
-        operations_ = std::exchange(other.operations_, nullptr);
+        copy(other);
+        other.operations_ = nullptr;
+    }
+
+    void copy(Task& other) noexcept {
+        operations_ = other.operations_;
         if (!operations_) return;
         if (operations_->relocate) {
             operations_->relocate(other.storage_, storage_);
@@ -262,6 +277,17 @@ public:
     QueuedTask(F&& what, const TaskOptions& options) noexcept
         : task{std::forward<F>(what)}, priority_{options.priority} {
         set_rest(options.deadline, options.correlation_id);
+    }
+
+    QueuedTask(detail::Relocation relocation, QueuedTask& other) noexcept
+        : task{relocation, other.task}, priority_{other.priority_} {
+        copy_rest(other);
+    }
+
+    /// Becomes `other` as that constructor does.
+    void take_over(QueuedTask& other) noexcept {
+        std::destroy_at(this);
+        std::construct_at(this, detail::Relocation{}, other);
     }
 
     QueuedTask(QueuedTask&& other) noexcept

@@ -192,17 +192,18 @@ Submission WorkerPool<Observer, Now>::try_submit(F&& f, const TaskOptions& optio
 template <class Observer, class Now>
 template <class F>
 Submission WorkerPool<Observer, Now>::offer(F&& f, const TaskOptions& options) {
-    std::optional<QueuedTask> displaced;
+    QueuedTask displaced;
     const detail::Offer answer = queue_->offer(
         options.priority,
         [&](QueuedTask* cell) { std::construct_at(cell, std::forward<F>(f), options); },
         now_,
         displaced
     );
-    if (displaced) {
+    if (answer == detail::Offer::taken_instead) {
         const bool shed = options_.overflow == Overflow::drop_oldest;
         (shed ? shed_ : expired_).fetch_add(1, std::memory_order_relaxed);
-        give_up(*displaced, shed ? Errc::shed : Errc::timed_out);
+        give_up(displaced, shed ? Errc::shed : Errc::timed_out);
+        return Submission::accepted();
     }
     if (answer == detail::Offer::taken) return Submission::accepted();
     if (answer == detail::Offer::closed) return refuse(Errc::closed, options);
@@ -283,9 +284,8 @@ TimePoint WorkerPool<Observer, Now>::wait_limit(const TaskOptions& options
 template <class Observer, class Now>
 void WorkerPool<Observer, Now>::work(std::size_t worker) noexcept {
     const Frame frame{this, Frame::Role::worker};
-    while (std::optional<QueuedTask> task = queue_->take()) {
-        run(*task, worker, counters_[worker]);
-    }
+    QueuedTask task;
+    while (queue_->take(task)) run(task, worker, counters_[worker]);
 }
 
 template <class Observer, class Now>
@@ -331,8 +331,8 @@ DrainReport WorkerPool<Observer, Now>::drain(TimePoint deadline) {
         report.unstarted.reserve(queue_->size());
         queue_->halt();
         stop_.request_stop();
-        while (std::optional<QueuedTask> task = queue_->take_back()) {
-            report.unstarted.push_back(std::move(*task));
+        for (QueuedTask task; queue_->take_back(task);) {
+            report.unstarted.push_back(std::move(task));
         }
         unstarted_.fetch_add(report.unstarted.size(), std::memory_order_relaxed);
         crew_.wait_until(detail::instant_in(options_.stop_grace));
@@ -388,9 +388,7 @@ void WorkerPool<Observer, Now>::stop() noexcept {
     close();
     queue_->halt();
     stop_.request_stop();
-    while (std::optional<QueuedTask> task = queue_->take_back()) {
-        task->task.skip(Errc::closed);
-    }
+    for (QueuedTask task; queue_->take_back(task);) task.task.skip(Errc::closed);
     crew_.join();
 }
 

@@ -13,7 +13,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
-#include <optional>
 #include <utility>
 
 namespace resilience::detail {
@@ -35,7 +34,7 @@ public:
     TaskLevel& operator=(const TaskLevel&) = delete;
 
     ~TaskLevel() {
-        for (std::optional<QueuedTask> task; has_task();) take_front(task);
+        for (QueuedTask task; has_task();) take_front(task);
         std::allocator<QueuedTask>{}.deallocate(cells_, mask_ + 1);
     }
 
@@ -53,6 +52,7 @@ public:
     void add(const Make& make) noexcept {
         const std::uint64_t tail = tail_.load(std::memory_order_relaxed);
         QueuedTask* cell = at(tail);
+        __builtin_prefetch(at(tail + ahead), 1);
         make(cell);
         if (cell->has_deadline() && cell->deadline() < earliest_) {
             earliest_ = cell->deadline();
@@ -71,36 +71,36 @@ public:
     }
 
     /// Takes the oldest task. There must be one.
-    void take_front(std::optional<QueuedTask>& task) noexcept {
+    void take_front(QueuedTask& task) noexcept {
         const std::uint64_t head = head_.load(std::memory_order_relaxed);
-        QueuedTask* cell = at(head);
-        task.emplace(std::move(*cell));
-        std::destroy_at(cell);
+        task.take_over(*at(head));
         head_.store(head + 1, std::memory_order_release);
-        __builtin_prefetch(at(head + 1));
+        if (tail_seen_ - head > ahead) __builtin_prefetch(at(head + ahead));
     }
 
     // Both sides are held.
 
     /// Takes the oldest task that is of no more use, from amid the others.
-    std::optional<QueuedTask> take_expired(TimePoint now) noexcept {
-        if (now < earliest_) return std::nullopt;
+    /// Returns whether there was one.
+    bool take_expired(TimePoint now, QueuedTask& task) noexcept {
+        if (now < earliest_) return false;
         const std::uint64_t head = head_.load(std::memory_order_relaxed);
         const std::uint64_t tail = tail_.load(std::memory_order_relaxed);
         tail_seen_ = tail;  // the head must not overtake it
         TimePoint earliest = TimePoint::max();
         for (std::uint64_t i = head; i != tail; ++i) {
             if (at(i)->expired(now)) {
-                QueuedTask expired{std::move(*at(i))};
-                for (; i != head; --i) *at(i) = std::move(*at(i - 1));
-                std::destroy_at(at(head));
+                task.take_over(*at(i));
+                for (; i != head; --i) {
+                    std::construct_at(at(i), Relocation{}, *at(i - 1));
+                }
                 head_.store(head + 1, std::memory_order_release);
-                return expired;
+                return true;
             }
             if (at(i)->deadline() < earliest) earliest = at(i)->deadline();
         }
         earliest_ = earliest;
-        return std::nullopt;
+        return false;
     }
 
     // Anybody.
@@ -126,6 +126,9 @@ public:
     SpaceWaiters waiters;
 
 private:
+    // How many cells ahead one is fetched: it comes from another processor's cache.
+    static constexpr std::size_t ahead = 4;
+
     QueuedTask* at(std::uint64_t position) const noexcept {
         return cells_ + (position & mask_);
     }

@@ -16,7 +16,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <mutex>
-#include <optional>
 #include <utility>
 
 namespace resilience::detail {
@@ -24,6 +23,8 @@ namespace resilience::detail {
 /// What became of a task that was offered to a @ref TaskQueue.
 enum class Offer : std::uint8_t {
     taken,
+    /// Another one was given up for it.
+    taken_instead,
     full,
     closed,
     /// Its submitter waits for space.
@@ -51,14 +52,11 @@ public:
 
     /** Adds what `make(QueuedTask*)` makes, if there is space.
 
-        @param displaced Becomes the task that was given up for the new one.
+        @param displaced Becomes the task that was given up for the new one, if any.
     */
     template <class Make, class Now>
     Offer offer(
-        Priority priority,
-        const Make& make,
-        const Now& now,
-        std::optional<QueuedTask>& displaced
+        Priority priority, const Make& make, const Now& now, QueuedTask& displaced
     ) noexcept {
         TaskLevel& level = at(priority);
         ResumedWaiters resumed;
@@ -67,11 +65,12 @@ public:
             if (level.closed) return Offer::closed;
             admit(level, resumed);
             const bool room = level.waiters.empty() && level.has_room();
-            if (!room && !displace(level, now, displaced)) return Offer::full;
-            level.add(make);
-            return Offer::taken;
+            const Offer answer = room ? Offer::taken : displace(level, now, displaced);
+            if (answer != Offer::full) level.add(make);
+            return answer;
         }();
-        if (result == Offer::taken || !resumed.empty()) idlers_.work_added();
+        const bool added = result == Offer::taken || result == Offer::taken_instead;
+        if (added || !resumed.empty()) idlers_.work_added();
         resumed.resume(true);
         return result;
     }
@@ -105,21 +104,17 @@ public:
         return level.waiters.remove(waiter);
     }
 
-    /// Takes a task; sleeps until there is one. Returns nothing if none will come any
-    /// more.
-    std::optional<QueuedTask> take() noexcept {
+    /// Takes a task; sleeps until there is one. Returns false if none will come any more.
+    bool take(QueuedTask& task) noexcept {
         bool rested = false;
         bool searching = false;
         for (;;) {
-            TaskLevel* short_of_space = nullptr;
-            std::optional<QueuedTask> task = take_now(short_of_space);
-            if (task) {
-                if (short_of_space) admit_waiters(*short_of_space);
+            if (take_now(task)) {
                 if (searching) idlers_.found();
                 if (rested && may_have_task()) idlers_.work_added();
-                return task;
+                return true;
             }
-            if (finished()) return std::nullopt;
+            if (finished()) return false;
             searching =
                 idlers_.rest(searching, [this] { return may_have_task() || finished(); });
             rested = true;
@@ -150,16 +145,16 @@ public:
         idlers_.wake_all();
     }
 
-    /// Takes a task out of a halted queue: of the highest priority, the oldest.
-    std::optional<QueuedTask> take_back() noexcept {
-        std::optional<QueuedTask> task;
+    /// Takes a task out of a halted queue: of the highest priority, the oldest. Returns
+    /// whether there was one.
+    bool take_back(QueuedTask& task) noexcept {
         const std::lock_guard lock{consumers_};
         for (TaskLevel& level : levels_) {
             if (!level.has_task()) continue;
             level.take_front(task);
-            break;
+            return true;
         }
-        return task;
+        return false;
     }
 
     std::size_t size(Priority priority) const noexcept {
@@ -237,36 +232,41 @@ private:
 
     /// Makes space as the options say. The level is locked.
     template <class Now>
-    bool displace(
-        TaskLevel& level, const Now& now, std::optional<QueuedTask>& displaced
-    ) noexcept {
+    Offer displace(TaskLevel& level, const Now& now, QueuedTask& displaced) noexcept {
         if (overflow_ == Overflow::drop_oldest) {
             const std::lock_guard lock{consumers_};
-            if (level.has_task()) level.take_front(displaced);
-            return true;
+            if (!level.has_task()) return Offer::taken;
+            level.take_front(displaced);
+            return Offer::taken_instead;
         }
         if (overflow_ == Overflow::drop_expired) {
             const TimePoint instant = now();
             const std::lock_guard lock{consumers_};
-            displaced = level.take_expired(instant);
-            return displaced.has_value();
+            if (level.take_expired(instant, displaced)) return Offer::taken_instead;
         }
-        return false;
+        return Offer::full;
     }
 
-    std::optional<QueuedTask> take_now(TaskLevel*& short_of_space) noexcept {
-        std::optional<QueuedTask> task;
+    /// Takes a task if there is one, and gives the free cell to who waits for it.
+    bool take_now(QueuedTask& task) noexcept {
+        TaskLevel* wanted = nullptr;
+        if (!take_by_turn(task, wanted)) return false;
+        if (wanted) admit_waiters(*wanted);
+        return true;
+    }
+
+    bool take_by_turn(QueuedTask& task, TaskLevel*& wanted) noexcept {
         const std::lock_guard lock{consumers_};
-        if (halted_.load(std::memory_order_relaxed)) return task;
+        if (halted_.load(std::memory_order_relaxed)) return false;
         for (const Priority priority : level_order(turn_)) {
             TaskLevel& level = at(priority);
             if (!level.has_task()) continue;
             ++turn_;
             level.take_front(task);
-            if (std::exchange(level.space_wanted, false)) short_of_space = &level;
-            break;
+            if (std::exchange(level.space_wanted, false)) wanted = &level;
+            return true;
         }
-        return task;
+        return false;
     }
 
     const std::size_t max_waiting_;
