@@ -237,7 +237,7 @@ Submission WorkerPool<Observer, Now>::submit_wait(
     } else {
         if (Frame::works_for(this)) return refuse(Errc::invalid_request, options);
         detail::BlockingWaiter<Callable> waiter{f, options};
-        switch (queue_->offer_or_wait(waiter)) {
+        switch (queue_->offer_or_block(waiter)) {
             case detail::Offer::taken:
                 return Submission::accepted();
             case detail::Offer::waiting:

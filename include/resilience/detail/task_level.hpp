@@ -112,6 +112,12 @@ public:
                head_.load(std::memory_order_acquire);
     }
 
+    /// Whether there was room at some moment of the call.
+    bool had_room() const noexcept {
+        const std::uint64_t head = head_.load(std::memory_order_acquire);
+        return tail_.load(std::memory_order_acquire) - head < capacity_;
+    }
+
     /// Tasks ever added.
     std::uint64_t added() const noexcept { return tail_.load(std::memory_order_acquire); }
 

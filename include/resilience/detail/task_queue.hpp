@@ -75,8 +75,19 @@ public:
         return result;
     }
 
+    /// As @ref offer_or_wait, for a thread: a busy pool makes space sooner than a thread
+    /// falls asleep, so it looks a few times before it waits.
+    Offer offer_or_block(SpaceWaiter& waiter) noexcept {
+        Offer answer = offer_or_wait(waiter, false);
+        for (int looks = 0; answer == Offer::full && looks < 64; ++looks) {
+            pause_briefly();
+            if (at(waiter.priority()).had_room()) answer = offer_or_wait(waiter, false);
+        }
+        return answer == Offer::full ? offer_or_wait(waiter) : answer;
+    }
+
     /// Adds the task of `waiter`, or lets it wait for space, if it may.
-    Offer offer_or_wait(SpaceWaiter& waiter) noexcept {
+    Offer offer_or_wait(SpaceWaiter& waiter, bool may_wait = true) noexcept {
         TaskLevel& level = at(waiter.priority());
         ResumedWaiters resumed;
         const Offer result = [&] {
@@ -87,6 +98,7 @@ public:
                 level.add([&](QueuedTask* cell) { waiter.move_into(cell); });
                 return Offer::taken;
             }
+            if (!may_wait) return Offer::full;
             if (level.waiters.size() >= max_waiting_) return Offer::crowded;
             level.waiters.push_back(waiter);
             return Offer::waiting;
