@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+#include <resilience/prometheus/collectable.hpp>
 #include <resilience/prometheus/metrics.hpp>
 
 #include <resilience/detail/utf8.hpp>
@@ -287,6 +288,14 @@ std::string Metrics::serialize() const {
     return std::move(out).str();
 }
 
-std::shared_ptr<::prometheus::Collectable> Metrics::collectable() const { return impl_; }
+struct detail::MetricsAccess {
+    static std::shared_ptr<::prometheus::Collectable> impl(const Metrics& metrics) {
+        return metrics.impl_;
+    }
+};
+
+std::shared_ptr<::prometheus::Collectable> collectable(const Metrics& metrics) {
+    return detail::MetricsAccess::impl(metrics);
+}
 
 }  // namespace resilience::prometheus

@@ -13,11 +13,11 @@
 #include <string_view>
 #include <vector>
 
-namespace prometheus {
-class Collectable;
-}
-
 namespace resilience::prometheus {
+
+namespace detail {
+struct MetricsAccess;
+}
 
 /// Settings of @ref Metrics.
 struct MetricsOptions {
@@ -87,11 +87,9 @@ public:
     /// The text exposition format of all that there is.
     [[nodiscard]] std::string serialize() const;
 
-    /// For an exposer or registry of prometheus-cpp, which keeps it by a weak pointer:
-    /// `exposer.RegisterCollectable(metrics.collectable())`. Lives as long as a handle.
-    [[nodiscard]] std::shared_ptr<::prometheus::Collectable> collectable() const;
-
 private:
+    friend detail::MetricsAccess;
+
     struct Impl;
     std::shared_ptr<Impl> impl_;
 };

@@ -3,6 +3,7 @@
 
 #include <resilience/bulkhead.hpp>
 #include <resilience/circuit_breaker.hpp>
+#include <resilience/prometheus/collectable.hpp>
 #include <resilience/prometheus/metrics.hpp>
 #include <resilience/registry.hpp>
 #include <resilience/timeout.hpp>
@@ -341,11 +342,11 @@ TEST_CASE("Options out of range are refused by name") {
 TEST_CASE("prometheus-cpp collects what serialize writes") {
     Metrics metrics;
     metrics.observer("mail").on(CircuitProbe{1});
-    const std::weak_ptr<::prometheus::Collectable> weak = metrics.collectable();
-    const auto collectable = weak.lock();
-    REQUIRE(collectable);
+    const std::weak_ptr<::prometheus::Collectable> weak = collectable(metrics);
+    const auto strong = weak.lock();
+    REQUIRE(strong);
     bool found = false;
-    for (const auto& family : collectable->Collect()) {
+    for (const auto& family : strong->Collect()) {
         found = found || family.name == "resilience_circuit_breaker_probes_total";
     }
     CHECK(found);
