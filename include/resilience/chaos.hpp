@@ -105,7 +105,7 @@ public:
     explicit Chaos(
         const ChaosOptions& options = {}, Outcome outcome = {}, Observer observer = {}
     )
-        : outcome_(std::move(outcome)), observer_(std::move(observer)) {
+        : outcome_(std::move(outcome)), observer_(std::forward<Observer>(observer)) {
         reconfigure(options);
     }
 

@@ -117,7 +117,7 @@ public:
     explicit Fallback(Alternative alternative, Select select = {}, Observer observer = {})
         : alternative_(std::move(alternative)),
           select_(std::move(select)),
-          observer_(std::move(observer)) {}
+          observer_(std::forward<Observer>(observer)) {}
 
     Fallback(const Fallback&) = delete;
     Fallback& operator=(const Fallback&) = delete;

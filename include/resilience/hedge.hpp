@@ -122,7 +122,9 @@ public:
 
     /// @throws std::invalid_argument Names the field of `options` that is out of range.
     Hedge(const HedgeOptions& options, RetryBudget& budget, Observer observer = {})
-        : options_(checked(options)), budget_(budget), observer_(std::move(observer)) {
+        : options_(checked(options)),
+          budget_(budget),
+          observer_(std::forward<Observer>(observer)) {
         delay_.store(options.delay.count(), std::memory_order_relaxed);
     }
 

@@ -109,7 +109,7 @@ public:
     /// @throws std::invalid_argument Names the field of `options` that is out of range.
     explicit Timeout(const TimeoutOptions& options = {}, Observer observer = {})
         : counts_(std::make_shared<detail::TimeoutCounts>()),
-          observer_(std::move(observer)) {
+          observer_(std::forward<Observer>(observer)) {
         reconfigure(options);
     }
 

@@ -74,7 +74,8 @@ auto co_with_fallback(Fallback<Alternative, Select, Observer>& fallback, Work wo
     }
     const auto state = co_await net::this_coro::cancellation_state;
     if (state.cancelled() == net::cancellation_type::none) {
-        cause = thrown ? fallback.wanted(thrown) : fallback.wanted(*result);
+        cause = thrown ? fallback.wanted(detail::in_std_terms(thrown))
+                       : fallback.wanted(*result);
     }
     if (cause) {
         try {

@@ -75,6 +75,24 @@ TEST_CASE("fallback: what a coroutine's alternative throws reaches the caller, c
     CHECK_THROWS_WITH_AS(std::rethrow_exception(first), "first", std::runtime_error);
 }
 
+TEST_CASE("fallback: the cause knows the code of a Boost exception") {
+    World world;
+    std::error_code code;
+    Fallback fallback{[&](const FallbackCause& cause) {
+        code = cause.failure.code;
+        CHECK(cause.classification.verdict == Verdict::transient);
+        return 1;
+    }};
+    world.run([&]() -> net::awaitable<void> {
+        const int n = co_await co_with_fallback(fallback, []() -> net::awaitable<int> {
+            throw boost::system::system_error{net::error::connection_refused};
+            co_return 2;
+        });
+        CHECK(n == 1);
+    });
+    CHECK(code == std::errc::connection_refused);
+}
+
 TEST_CASE("fallback: a coroutine that returns nothing has an alternative too") {
     World world;
     int used = 0;

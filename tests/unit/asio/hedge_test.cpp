@@ -196,6 +196,11 @@ TEST_CASE("hedge: an attempt that throws is judged by its exception") {
     ScriptedOperation<int> transient;
     transient.throw_after(150ms, std::system_error{lost}).succeed_after(200ms, 2);
     CHECK(call(world, hedge, transient).value() == 2);
+
+    ScriptedOperation<int> boosts;
+    boosts.throw_after(150ms, boost::system::system_error{net::error::connection_reset})
+        .succeed_after(200ms, 2);
+    CHECK(call(world, hedge, boosts).value() == 2);
 }
 
 TEST_CASE("hedge: a coroutine may know its number, and may return nothing") {

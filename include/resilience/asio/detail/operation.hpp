@@ -16,9 +16,11 @@
 #include <boost/asio/strand.hpp>
 #include <boost/asio/thread_pool.hpp>
 #include <boost/system/error_code.hpp>
+#include <boost/system/system_error.hpp>
 
 #include <exception>
 #include <optional>
+#include <system_error>
 #include <tuple>
 #include <type_traits>
 #include <utility>
@@ -66,6 +68,27 @@ net::awaitable<std::optional<AwaitedValue<Work>>> value_of(Work work) {
     }
 }
 
+/// The exception, with a Boost error code in the place where @ref classify looks for one.
+inline std::exception_ptr in_std_terms(const std::exception_ptr& thrown) {
+    try {
+        std::rethrow_exception(thrown);
+    } catch (const boost::system::system_error& e) {
+        return std::make_exception_ptr(std::system_error{e.code(), e.what()});
+    } catch (...) {
+        return thrown;
+    }
+}
+
+/// What the end of an operation says about the peer.
+template <class T>
+Classification classify_end(const T& end) {
+    if constexpr (std::is_same_v<T, std::exception_ptr>) {
+        return end ? classify(in_std_terms(end)) : Classification{};
+    } else {
+        return classify(end);
+    }
+}
+
 /// A coroutine as an operation that takes a completion token.
 template <class Work>
 struct Spawned {
@@ -97,7 +120,7 @@ struct End<First, Rest...> {
     using Values = std::tuple<First, Rest...>;
 
     static Classification classification(const First& first, const Rest&...) {
-        return classify(first);
+        return classify_end(first);
     }
     static void replace(Values& values, Failure failure) {
         std::get<0>(values) = failed(std::move(failure));
@@ -126,7 +149,7 @@ struct End<std::exception_ptr, std::optional<T>> {
     static Classification classification(
         const std::exception_ptr& thrown, const std::optional<T>& value
     ) {
-        return thrown ? classify(thrown) : value ? classify(*value) : Classification{};
+        return value ? classify(*value) : classify_end(thrown);
     }
     static void replace(Values& values, Failure failure) {
         values = make(std::move(failure));
