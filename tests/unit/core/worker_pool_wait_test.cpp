@@ -99,8 +99,16 @@ TEST_CASE("WorkerPool: a wait for space ends by stop, by time, by deadline, by c
         CHECK(pool.submit_wait([] {}).error() == code(Errc::timed_out));
     }
     SUBCASE("a deadline that has passed") {
-        const auto answer = pool.submit_wait([] {}, {.deadline = TimePoint::min()});
-        CHECK(answer.error() == code(Errc::timed_out));
+        FullPool patient{{.max_wait = 1h}};
+        const TaskOptions late{.deadline = TimePoint::min()};
+        CHECK(patient.pool.submit_wait([] {}, late).error() == code(Errc::timed_out));
+        CHECK(pool.submit_wait([] {}, late).error() == code(Errc::timed_out));
+    }
+    SUBCASE("a deadline that comes before the longest wait ends") {
+        FullPool patient{{.max_wait = 1h}};
+        const TaskOptions soon{.deadline = Clock::now() + 1ms};
+        CHECK(patient.pool.submit_wait([] {}, soon).error() == code(Errc::timed_out));
+        CHECK(pool.submit_wait([] {}, soon).error() == code(Errc::timed_out));
     }
     CHECK(pool.snapshot().refused == 1);
     CHECK(pool.snapshot().waiting == 0);
