@@ -72,18 +72,18 @@ using CoResultOf =
     The coroutine runs on the caller's executor. Timeouts and deadlines run the operation
     as a coroutine of its own on it; if several threads run that executor, on a strand.
 */
-template <class... Parts, class Operation>
-auto co_run(BasicPipeline<Parts...>& pipeline, Operation operation)
-    -> net::awaitable<detail::CoResultOf<Operation>> {
-    using P = BasicPipeline<Parts...>;
+template <class Order, class Environment, class Classifier, class... S, class Operation>
+auto co_run(
+    BasicPipeline<Order, Environment, Classifier, S...>& pipeline, Operation operation
+) -> net::awaitable<detail::CoResultOf<Operation>> {
+    using P = BasicPipeline<Order, Environment, Classifier, S...>;
     using R = detail::CoResultOf<Operation>;
+    using CoEnvironment = detail::CoEnvironment<Environment>;
+    using CoClassifier = detail::CoClassifier<Classifier>;
+    using Call = detail::Call<R, CoEnvironment, CoClassifier>;
     net::any_io_executor executor = co_await net::this_coro::executor;
-    const detail::CoEnvironment environment{std::move(executor), pipeline.environment()};
-    const detail::CoClassifier classifier{pipeline.classifier()};
-    using Call = detail::Call<
-        R,
-        std::remove_const_t<decltype(environment)>,
-        std::remove_const_t<decltype(classifier)>>;
+    const CoEnvironment environment{std::move(executor), pipeline.environment()};
+    const CoClassifier classifier{pipeline.classifier()};
     Call call{environment, classifier, {.now = environment.now()}};
     const detail::CoNext<0, P, Call, Operation> outermost{&pipeline, &call, &operation};
 

@@ -177,7 +177,9 @@ CoEnd<Call> co_stage(Retry<Observer>& retry, Call& call, Next next) {
         lease = std::move(again.lease);
         const Result<void> slept =
             co_await timer.async_wait_until(call.context.now + again.delay);
-        if (!slept) {
+        // A cancellation may come when the wait is over but its end not yet told.
+        const bool stopped = co_await cancelled();
+        if (!slept || stopped) {
             ended.end.verdict = Verdict::abandoned;
             co_return ended;
         }
