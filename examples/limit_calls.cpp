@@ -76,7 +76,7 @@ void limit_each_user(TimePoint now) {
     // Several keys at once: all or none.
     const resilience::KeyedRequest group[] = {{"cid", 2}, {"bob", 1}};
     print("cid and bob together", limiter.try_acquire_all(group, now));
-    std::cout << "cid still has " << limiter.peek("cid", now).available << "\n";
+    std::cout << "cid still has " << limiter.snapshot("cid", now).available << "\n";
     std::cout << "buckets in use: " << limiter.stats(now).keys << "\n";
 }
 

@@ -46,6 +46,8 @@ struct KeyedRequest {
 
 /// How full a @ref KeyedLimiter is.
 struct KeyedLimiterStats {
+    static constexpr const char* kind = "keyed_limiter";
+
     /// Slots there are; somewhat more than `KeyedLimiterOptions::keys`.
     std::size_t slots = 0;
 
@@ -56,6 +58,14 @@ struct KeyedLimiterStats {
     /// key.
     std::uint64_t overflows = 0;
 };
+
+/// Calls `visit(name, number)` for each reading; see @ref Registry.
+template <class Visit>
+void visit_readings(const KeyedLimiterStats& s, Visit&& visit) {
+    visit("slots", s.slots);
+    visit("keys", s.keys);
+    visit("overflows_total", s.overflows);
+}
 
 /** Limits the rate of each of many keys: one @ref TokenBucket per key, in a table of
    fixed size.
@@ -116,7 +126,7 @@ public:
     ) noexcept;
 
     /// Tells what is in the bucket of `key`. Takes nothing.
-    BucketLevel peek(const LimitKey& key, TimePoint now = Clock::now()) noexcept;
+    LimiterSnapshot snapshot(const LimitKey& key, TimePoint now = Clock::now()) noexcept;
 
     /// Takes `n` tokens of `key`, or none, such that they can be refunded. Never waits.
     Reservation reserve(
@@ -181,7 +191,12 @@ inline detail::BucketLaw KeyedLimiter::make_law(const KeyedLimiterOptions& optio
     if (limit.max_debt != 0) {
         throw std::invalid_argument{"KeyedLimiterOptions::limit.max_debt must be 0"};
     }
-    return detail::BucketLaw::make(limit.tokens, limit.period, limit.burst, 0, kRange);
+    return detail::BucketLaw::make(
+        {.tokens = limit.tokens,
+         .period = limit.period,
+         .burst = limit.burst,
+         .range = kRange}
+    );
 }
 
 inline std::size_t KeyedLimiter::make_groups(const KeyedLimiterOptions& options) {
@@ -251,8 +266,10 @@ inline Admission KeyedLimiter::check(
     );
 }
 
-inline BucketLevel KeyedLimiter::peek(const LimitKey& key, TimePoint now) noexcept {
-    return detail::level_of(law_, table_.zero_of(key.hash(secret_)), moment(now));
+inline LimiterSnapshot KeyedLimiter::snapshot(
+    const LimitKey& key, TimePoint now
+) noexcept {
+    return detail::snapshot_of(law_, table_.zero_of(key.hash(secret_)), moment(now));
 }
 
 inline Reservation KeyedLimiter::reserve(

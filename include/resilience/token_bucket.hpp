@@ -4,6 +4,7 @@
 
 #include <resilience/admission.hpp>
 #include <resilience/clock.hpp>
+#include <resilience/rate_limiter.hpp>
 
 #include <resilience/detail/bucket_law.hpp>
 #include <resilience/detail/bucket_word.hpp>
@@ -38,18 +39,6 @@ struct TokenBucketOptions {
         default;
 };
 
-/// What is in a bucket at one instant.
-struct BucketLevel {
-    /// Whole tokens that can be taken now.
-    std::uint32_t available = 0;
-
-    /// Time until there is one more, if nobody takes any; zero when full.
-    std::chrono::nanoseconds until_next{0};
-
-    /// Time until the bucket is full, if nobody takes any; zero when full.
-    std::chrono::nanoseconds until_full{0};
-};
-
 /// Tokens promised for an instant, or the refusal to promise them.
 struct Reservation {
     /// Whether the tokens are the caller's.
@@ -70,13 +59,14 @@ struct Reservation {
 
 namespace detail {
 
-constexpr BucketLevel level_of(
+constexpr LimiterSnapshot snapshot_of(
     const BucketLaw& law, std::int64_t zero, Moment now
 ) noexcept {
     const std::int64_t level = now.units - law.edge(zero, now.units);
-    if (level == law.capacity) return {.available = law.burst};
     const std::uint32_t available = law.available(zero, now.units);
+    if (level == law.capacity) return {.limit = law.burst, .available = available};
     return {
+        .limit = law.burst,
         .available = available,
         .until_next =
             law.wait((std::int64_t{available} + 1) * law.token - level, now.phase),
@@ -108,6 +98,8 @@ constexpr BucketLevel level_of(
 */
 class alignas(64) TokenBucket {
 public:
+    using Options = TokenBucketOptions;
+
     /** Makes a full bucket.
         @throws std::invalid_argument Names the field of `options` that is out of range.
        Rates from one token a day to 1e9 a second go with any burst up to 2^31.
@@ -134,7 +126,7 @@ public:
     std::uint32_t acquire_up_to(std::uint32_t n, TimePoint now = Clock::now()) noexcept;
 
     /// Tells what is in the bucket. Takes nothing.
-    BucketLevel peek(TimePoint now = Clock::now()) const noexcept;
+    LimiterSnapshot snapshot(TimePoint now = Clock::now()) const noexcept;
 
     /** Takes `n` tokens now, or promises them for a moment not far away.
 
@@ -206,11 +198,11 @@ private:
 
 inline TokenBucket::TokenBucket(const TokenBucketOptions& options)
     : word_{detail::BucketLaw::make(
-          options.tokens,
-          options.period,
-          options.burst,
-          options.max_debt,
-          detail::BucketWord::kRange
+          {.tokens = options.tokens,
+           .period = options.period,
+           .burst = options.burst,
+           .max_debt = options.max_debt,
+           .range = detail::BucketWord::kRange}
       )},
       divisor_{static_cast<std::uint32_t>(
           options.tokens / (law().rate / detail::BucketWord::kRange.grain)
@@ -255,9 +247,9 @@ inline std::uint32_t TokenBucket::acquire_up_to(std::uint32_t n, TimePoint now) 
     return got;
 }
 
-inline BucketLevel TokenBucket::peek(TimePoint now) const noexcept {
+inline LimiterSnapshot TokenBucket::snapshot(TimePoint now) const noexcept {
     const View view = word_.view(detail::nanoseconds_of(now));
-    return detail::level_of(law(), view.zero, {view.now, view.phase});
+    return detail::snapshot_of(law(), view.zero, {view.now, view.phase});
 }
 
 inline Reservation TokenBucket::reserve(

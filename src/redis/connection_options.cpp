@@ -101,7 +101,7 @@ ConnectionOptions checked(ConnectionOptions options) {
     try {
         RetryPolicy{options.reconnect};
     } catch (const std::invalid_argument& e) {
-        throw std::invalid_argument(std::string("reconnect.") + e.what());
+        throw std::invalid_argument(std::string("reconnect: ") + e.what());
     }
     return options;
 }

@@ -31,7 +31,7 @@ MemoryBucketStore::MemoryBucketStore(const BucketLimit& limit, Now now, std::siz
 Decision MemoryBucketStore::decision(
     const std::string& key, Admission admission, TimePoint now
 ) {
-    const BucketLevel level = buckets_.peek(key, now);
+    const LimiterSnapshot level = buckets_.snapshot(key, now);
     return {admission, level.available, level.until_full};
 }
 

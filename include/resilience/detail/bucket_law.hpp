@@ -4,13 +4,15 @@
 
 #include <resilience/admission.hpp>
 
+#include <resilience/detail/divisor.hpp>
+
 #include <algorithm>
-#include <bit>
 #include <chrono>
 #include <cstdint>
 #include <limits>
 #include <numeric>
 #include <stdexcept>
+#include <string>
 
 namespace resilience::detail {
 
@@ -19,6 +21,21 @@ struct BucketRange {
     std::int64_t units;             // how far the clock may run from its origin
     std::chrono::nanoseconds span;  // the least time that this must last
     std::int64_t grain = 1;         // every unit is counted as so many
+};
+
+/// What a bucket is to be like, and what its options are called if they are refused.
+struct BucketPlan {
+    std::uint32_t tokens;
+    std::chrono::nanoseconds period;
+    std::uint32_t burst;
+    std::uint32_t max_debt = 0;
+    BucketRange range;
+
+    struct Names {
+        std::string type = "TokenBucketOptions";
+        std::string tokens = "tokens";
+        std::string burst = "burst";
+    } names = {};
 };
 
 /// Where the clock stands: whole units since an origin, and the time since that unit's
@@ -82,14 +99,13 @@ struct BucketLaw {
     std::uint32_t tick;      // nanoseconds
     std::uint32_t burst;     // tokens of a full bucket
     std::uint32_t max_debt;  // tokens
+    Divisor by_rate;
+    Divisor by_tick;
+    std::int64_t span_ticks;  // of the span
+    std::int64_t most_ticks;  // of the longest wait
 
-    static constexpr BucketLaw make(
-        std::uint32_t tokens,
-        std::chrono::nanoseconds period,
-        std::uint32_t burst,
-        std::uint32_t max_debt,
-        BucketRange range
-    );
+    /// @throws std::invalid_argument Names the option that is out of range.
+    static BucketLaw make(const BucketPlan& plan);
 
     /// The tick that contains `ns`, counted from the clock's epoch.
     constexpr std::int64_t tick_of(std::int64_t ns) const noexcept {
@@ -102,7 +118,7 @@ struct BucketLaw {
     constexpr Moment moment(std::int64_t since) const noexcept {
         if (tick == 1) [[likely]]
             return {since * rate, 0};
-        const std::int64_t ticks = tick_of(since);
+        const std::int64_t ticks = by_tick.divide(since + span) - span_ticks;
         return {ticks * rate, since - ticks * tick};
     }
 
@@ -144,15 +160,8 @@ struct BucketLaw {
     constexpr std::chrono::nanoseconds wait(std::int64_t units, std::int64_t phase)
         const noexcept {
         if (units <= 0) return std::chrono::nanoseconds{0};
-        std::int64_t ticks = 0;
-        if ((rate & (rate - 1)) == 0) [[likely]] {
-            ticks = (units + (rate - 1)) >> std::countr_zero(rate);
-        } else {
-            ticks = ceil_div(units, rate);
-        }
-        if (tick == 1) [[likely]]
-            return std::chrono::nanoseconds{ticks - phase};
-        const bool longest = ticks > kLongestWait / tick;
+        const std::int64_t ticks = by_rate.divide(units - 1) + 1;
+        const bool longest = ticks > most_ticks;
         return std::chrono::nanoseconds{longest ? kLongestWait : ticks * tick - phase};
     }
 
@@ -191,49 +200,51 @@ struct BucketLaw {
     }
 };
 
-constexpr BucketLaw BucketLaw::make(
-    std::uint32_t tokens,
-    std::chrono::nanoseconds period,
-    std::uint32_t burst,
-    std::uint32_t max_debt,
-    BucketRange range
-) {
-    if (tokens == 0) {
-        throw std::invalid_argument{"TokenBucketOptions::tokens must be at least 1"};
-    }
-    if (period.count() <= 0) {
-        throw std::invalid_argument{"TokenBucketOptions::period must be positive"};
-    }
-    if (burst == 0) {
-        throw std::invalid_argument{"TokenBucketOptions::burst must be at least 1"};
-    }
-    const std::int64_t divisor = std::gcd<std::int64_t>(tokens, period.count());
-    const std::int64_t rate = tokens / divisor * range.grain;
-    const std::int64_t whole = period.count() / divisor;
+inline BucketLaw BucketLaw::make(const BucketPlan& plan) {
+    const BucketPlan::Names& names = plan.names;
+    const BucketRange& range = plan.range;
+    const auto refuse = [&names](const std::string& field, const char* why) {
+        throw std::invalid_argument{names.type + "::" + field + why};
+    };
+    if (plan.tokens == 0) refuse(names.tokens, " must be at least 1");
+    if (plan.period.count() <= 0) refuse("period", " must be positive");
+    if (plan.burst == 0) refuse(names.burst, " must be at least 1");
+    const std::int64_t divisor = std::gcd<std::int64_t>(plan.tokens, plan.period.count());
+    const std::int64_t rate = plan.tokens / divisor * range.grain;
+    const std::int64_t whole = plan.period.count() / divisor;
 
-    const std::int64_t most = kMostUnits / range.grain / (std::int64_t{burst} + max_debt);
+    const std::int64_t most =
+        kMostUnits / range.grain / (std::int64_t{plan.burst} + plan.max_debt);
     const std::int64_t fits = ceil_div(whole, most);
     const std::int64_t lasts = ceil_div(range.span.count(), range.units / rate);
     std::int64_t tick = std::max(fits, lasts);
     while (tick <= kCoarsestTick && whole % tick != 0) ++tick;
     if (tick > kCoarsestTick || rate > std::numeric_limits<std::uint32_t>::max()) {
-        throw std::invalid_argument{
-            fits > lasts
-                ? "TokenBucketOptions::burst (with max_debt) is too large for a token "
-                  "that takes this long: choose less, or a rounder period"
-                : "TokenBucketOptions::tokens in this period is too odd or too high a "
-                  "rate: choose a rounder one"};
+        if (fits > lasts) {
+            refuse(
+                names.burst,
+                " (with max_debt) is too large for a token that takes this long: choose "
+                "less, or a rounder period"
+            );
+        }
+        refuse(
+            names.tokens,
+            " in this period is too odd or too high a rate: choose a rounder one"
+        );
     }
-    const std::int64_t ticks = range.units / rate;
-    const std::int64_t longest = range.units / tick;
+    const std::int64_t ticks = std::min(range.units / rate, range.units / tick - 1);
     return {
-        .capacity = burst * range.grain * (whole / tick),
+        .capacity = plan.burst * range.grain * (whole / tick),
         .token = range.grain * (whole / tick),
-        .span = std::min(ticks, longest) * tick,
+        .span = ticks * tick,
         .rate = static_cast<std::uint32_t>(rate),
         .tick = static_cast<std::uint32_t>(tick),
-        .burst = burst,
-        .max_debt = max_debt};
+        .burst = plan.burst,
+        .max_debt = plan.max_debt,
+        .by_rate = Divisor{static_cast<std::uint64_t>(rate)},
+        .by_tick = Divisor{static_cast<std::uint64_t>(tick)},
+        .span_ticks = ticks,
+        .most_ticks = kLongestWait / tick};
 }
 
 }  // namespace resilience::detail

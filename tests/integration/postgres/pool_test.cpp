@@ -33,7 +33,8 @@ TEST_CASE("pool: options that are out of range are named") {
     ).starts_with("acquire_timeout: "));
     CHECK(refusal([](auto& o) { o.idle_lifetime = 0ms; }).starts_with("idle_lifetime: "));
     CHECK(refusal([](auto& o) { o.connection.port = 0; }).starts_with("port: "));
-    CHECK(refusal([](auto& o) { o.reconnect.factor = 0; }).starts_with("factor: "));
+    CHECK(refusal([](auto& o) { o.reconnect.factor = 0; }
+    ).starts_with("RetryOptions::factor "));
 }
 
 TEST_CASE("pool: a connection that comes back is lent again") {

@@ -47,8 +47,8 @@ TEST_CASE("each key has a bucket of its own") {
     CHECK(limiter.try_acquire(7, 10, t0));
     CHECK(limiter.try_acquire(std::uint64_t{8}, 10, t0));
     CHECK_FALSE(limiter.try_acquire(7u, 1, t0));
-    CHECK(limiter.peek("ann", t0 + 250ms).available == 2);
-    CHECK(limiter.peek("nobody", t0).available == 10);
+    CHECK(limiter.snapshot("ann", t0 + 250ms).available == 2);
+    CHECK(limiter.snapshot("nobody", t0).available == 10);
     CHECK(limiter.try_acquire("", 10, t0));
     CHECK_FALSE(limiter.try_acquire("", 1, t0));
 }
@@ -75,7 +75,7 @@ TEST_CASE(
 TEST_CASE("what asks or is refused takes no slot") {
     KeyedLimiter limiter{ten_per_second(), t0};
     CHECK(limiter.check("ann", 10, t0));
-    CHECK(limiter.peek("ann", t0).until_full == 0s);
+    CHECK(limiter.snapshot("ann", t0).until_full == 0s);
     CHECK(limiter.charge("ann", 0, t0) == 0s);
     CHECK(limiter.reset("ann", t0));
     CHECK(limiter.stats(t0).keys == 0);
@@ -87,12 +87,12 @@ TEST_CASE("charge, refund and reset work on one key") {
     CHECK_FALSE(limiter.try_acquire("ann", 1, t0 + 2s));
     CHECK(limiter.try_acquire("bob", 1, t0));
     CHECK(limiter.reset("ann", t0));
-    CHECK(limiter.peek("ann", t0).available == 10);
+    CHECK(limiter.snapshot("ann", t0).available == 10);
 
     const Reservation r = limiter.reserve("ann", 4, t0);
-    CHECK(limiter.peek("ann", t0).available == 6);
+    CHECK(limiter.snapshot("ann", t0).available == 6);
     CHECK(limiter.refund("ann", r, t0));
-    CHECK(limiter.peek("ann", t0).available == 10);
+    CHECK(limiter.snapshot("ann", t0).available == 10);
     CHECK_FALSE(limiter.refund("ann", Reservation{}, t0));
 }
 
@@ -101,7 +101,7 @@ TEST_CASE("a refund forfeits what refill has replaced, and all of it after a res
     const Reservation r = limiter.reserve("ann", 5, t0);
     CHECK(limiter.try_acquire("ann", 3, t0 + 300ms));
     CHECK_FALSE(limiter.refund("ann", r, t0 + 300ms));
-    CHECK(limiter.peek("ann", t0 + 300ms).available == 7);
+    CHECK(limiter.snapshot("ann", t0 + 300ms).available == 7);
 
     const Reservation s = limiter.reserve("bob", 10, t0);
     CHECK(limiter.reset("bob", t0));
@@ -118,12 +118,12 @@ TEST_CASE("P12: a group takes every part or none") {
     CHECK(limiter.charge("tenant", 9, t0) == 0s);
     const KeyedRequest three[] = {{"user", 2}, {"tenant", 3}, {"global", 1}};
     CHECK(limiter.try_acquire_all(three, t0) == Admission::refuse(200ms));
-    CHECK(limiter.peek("user", t0).available == 10);
-    CHECK(limiter.peek("tenant", t0).available == 1);
-    CHECK(limiter.peek("global", t0).available == 10);
+    CHECK(limiter.snapshot("user", t0).available == 10);
+    CHECK(limiter.snapshot("tenant", t0).available == 1);
+    CHECK(limiter.snapshot("global", t0).available == 10);
     CHECK(limiter.try_acquire_all(three, t0 + 200ms));
-    CHECK(limiter.peek("user", t0 + 200ms).available == 8);
-    CHECK(limiter.peek("tenant", t0 + 200ms).available == 0);
+    CHECK(limiter.snapshot("user", t0 + 200ms).available == 8);
+    CHECK(limiter.snapshot("tenant", t0 + 200ms).available == 0);
     CHECK(limiter.try_acquire_all({}, t0));
 }
 
@@ -141,7 +141,7 @@ TEST_CASE("P12: a key named twice needs both shares; hundreds of keys are one gr
     KeyedLimiter limiter{ten_per_second(), t0};
     const KeyedRequest twice[] = {{"a", 6}, {"a", 6}};
     CHECK(limiter.try_acquire_all(twice, t0) == Admission::refuse(200ms));
-    CHECK(limiter.peek("a", t0).available == 10);
+    CHECK(limiter.snapshot("a", t0).available == 10);
 
     std::vector<KeyedRequest> many;
     for (int i = 0; i < 500; ++i) many.push_back({i, 10});

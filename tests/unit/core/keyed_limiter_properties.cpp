@@ -82,7 +82,7 @@ TEST_CASE("P10: reclaim is invisible: 64 slots serve 5000 keys as 5000 buckets w
         BucketOracle& oracle = oracles.try_emplace(key, o, 1ns).first->second;
         const auto n = static_cast<std::uint32_t>(random.in(1, 10));
         CAPTURE(step);
-        const BucketLevel level = limiter.peek(key, at(now));
+        const LimiterSnapshot level = limiter.snapshot(key, at(now));
         REQUIRE(level.available == oracle.whole(now));
         REQUIRE(BigInteger{level.until_full.count()} == oracle.wait_until_full(now));
         if (random.one_in(20)) {
@@ -181,5 +181,5 @@ TEST_CASE("threads that take groups and give them back never hold more than a bu
         }
     });
     CHECK_FALSE(too_many);
-    for (int key = 0; key < 4; ++key) CHECK(limiter.peek(key, at(0)).available == 10);
+    for (int key = 0; key < 4; ++key) CHECK(limiter.snapshot(key, at(0)).available == 10);
 }

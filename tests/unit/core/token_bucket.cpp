@@ -40,15 +40,15 @@ bool names(const std::string& message, const char* field) {
 
 TEST_CASE("a new bucket is full, gives its burst and then one token per period") {
     TokenBucket bucket{{.tokens = 1, .period = 1s, .burst = 10}};
-    CHECK(bucket.peek(t0).available == 10);
-    CHECK(bucket.peek(t0).until_full == 0s);
+    CHECK(bucket.snapshot(t0).available == 10);
+    CHECK(bucket.snapshot(t0).until_full == 0s);
     for (int i = 0; i < 10; ++i) CHECK(bucket.try_acquire(1, t0));
     CHECK(bucket.try_acquire(1, t0) == Admission::refuse(1s));
     CHECK(bucket.try_acquire(3, t0 + 400ms) == Admission::refuse(2600ms));
     CHECK_FALSE(bucket.try_acquire(1, t0 + 1s - 1ns));
     CHECK(bucket.try_acquire(1, t0 + 1s));
-    CHECK(bucket.peek(t0 + 1500ms).until_next == 500ms);
-    CHECK(bucket.peek(t0 + 1500ms).until_full == 9500ms);
+    CHECK(bucket.snapshot(t0 + 1500ms).until_next == 500ms);
+    CHECK(bucket.snapshot(t0 + 1500ms).until_full == 9500ms);
 }
 
 TEST_CASE("an admission is true when admitted, and never says that no wait helps") {
@@ -75,15 +75,15 @@ TEST_CASE("more than the burst is refused for ever, nothing is always admitted")
     CHECK(bucket.try_acquire(0, t0));
 }
 
-TEST_CASE("check and peek take nothing") {
+TEST_CASE("check and snapshot take nothing") {
     TokenBucket bucket{{.tokens = 1, .period = 1s, .burst = 3}};
     for (int i = 0; i < 5; ++i) {
         CHECK(bucket.check(3, t0));
-        CHECK(bucket.peek(t0).available == 3);
+        CHECK(bucket.snapshot(t0).available == 3);
     }
     CHECK(bucket.try_acquire(2, t0));
     CHECK(bucket.check(2, t0) == Admission::refuse(1s));
-    CHECK(bucket.peek(t0).available == 1);
+    CHECK(bucket.snapshot(t0).available == 1);
 }
 
 TEST_CASE("acquire_up_to takes what there is") {
@@ -126,9 +126,9 @@ TEST_CASE("charge goes into debt without limit and tells when it is repaid") {
     TokenBucket bucket{{.tokens = 100, .period = 1s, .burst = 10}};
     CHECK(bucket.charge(10, t0) == 0s);
     CHECK(bucket.charge(500, t0) == 5s);
-    CHECK(bucket.peek(t0).available == 0);
-    CHECK(bucket.peek(t0).until_next == 5s + 10ms);
-    CHECK(bucket.peek(t0).until_full == 5s + 100ms);
+    CHECK(bucket.snapshot(t0).available == 0);
+    CHECK(bucket.snapshot(t0).until_next == 5s + 10ms);
+    CHECK(bucket.snapshot(t0).until_full == 5s + 100ms);
     CHECK(bucket.try_acquire(1, t0) == Admission::refuse(5s + 10ms));
     CHECK_FALSE(bucket.try_acquire(1, t0 + 5s));
     CHECK(bucket.try_acquire(1, t0 + 5s + 10ms));
@@ -147,9 +147,9 @@ TEST_CASE("charging for ever saturates and does not wrap around") {
 TEST_CASE("refund gives back what was not used") {
     TokenBucket bucket{{.tokens = 1, .period = 1s, .burst = 10, .max_debt = 10}};
     const Reservation r = bucket.reserve(7, t0);
-    CHECK(bucket.peek(t0).available == 3);
+    CHECK(bucket.snapshot(t0).available == 3);
     CHECK(bucket.refund(r, t0));
-    CHECK(bucket.peek(t0).available == 10);
+    CHECK(bucket.snapshot(t0).available == 10);
 
     const Reservation all = bucket.reserve(10, t0);
     const Reservation waiting = bucket.reserve(2, t0);
@@ -162,12 +162,12 @@ TEST_CASE("refund forfeits what has been replaced by refill since") {
     TokenBucket bucket{{.tokens = 1, .period = 1s, .burst = 10}};
     const Reservation r = bucket.reserve(5, t0);
     CHECK_FALSE(bucket.refund(r, t0 + 3s));  // 3 of the 5 would have overflowed
-    CHECK(bucket.peek(t0 + 3s).available == 10);
+    CHECK(bucket.snapshot(t0 + 3s).available == 10);
 
     const Reservation s = bucket.reserve(5, t0 + 1h);
     CHECK(bucket.try_acquire(5, t0 + 1h + 3s));
     CHECK_FALSE(bucket.refund(s, t0 + 1h + 3s));
-    CHECK(bucket.peek(t0 + 1h + 3s).available == 5);
+    CHECK(bucket.snapshot(t0 + 1h + 3s).available == 5);
     CHECK_FALSE(bucket.refund(s, t0 + 2h));
 }
 

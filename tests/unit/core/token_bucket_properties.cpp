@@ -60,7 +60,7 @@ bool agree(TokenBucket& bucket, BucketOracle& oracle, Random& random, std::int64
             return bucket.acquire_up_to(n, at(now)) == expected;
         }
         case 1: {
-            const BucketLevel level = bucket.peek(at(now));
+            const LimiterSnapshot level = bucket.snapshot(at(now));
             const BigInteger next =
                 level.available == o.burst ? 0 : oracle.wait(level.available + 1, now);
             return level.available == oracle.whole(now) &&
@@ -268,7 +268,7 @@ TEST_CASE("P5: taking a and then b is taking a + b when both fit") {
                 REQUIRE(apart.try_acquire(a, at(now)));
                 REQUIRE(apart.try_acquire(b, at(now)));
             }
-            const BucketLevel x = apart.peek(at(now)), y = together.peek(at(now));
+            const LimiterSnapshot x = apart.snapshot(at(now)), y = together.snapshot(at(now));
             REQUIRE(x.available == y.available);
             REQUIRE(x.until_full == y.until_full);
         }
@@ -297,11 +297,11 @@ TEST_CASE("P6: take then cancel never raises a later level above the run without
             }
             now += random.in(0, time_of(o.burst, o) / 2);
             with.refund(r, at(now));
-            REQUIRE(with.peek(at(now)).until_full >= without.peek(at(now)).until_full);
+            REQUIRE(with.snapshot(at(now)).until_full >= without.snapshot(at(now)).until_full);
             // With nobody in between, the cancellation leaves no trace at all.
             if (round == 0 && quiet) {
                 REQUIRE(
-                    with.peek(at(now)).until_full == without.peek(at(now)).until_full
+                    with.snapshot(at(now)).until_full == without.snapshot(at(now)).until_full
                 );
             }
         }
@@ -362,10 +362,10 @@ TEST_CASE("P9: an idle gap of any length means full") {
         TokenBucket bucket{o};
         std::int64_t now = any_start(random);
         REQUIRE(bucket.try_acquire(o.burst, at(now)));
-        const std::int64_t refill = bucket.peek(at(now)).until_full.count();
+        const std::int64_t refill = bucket.snapshot(at(now)).until_full.count();
         if (refill > kLongest / 4) continue;
         now += refill + random.of_any_size(kLongest / 4);
-        REQUIRE(bucket.peek(at(now)).available == o.burst);
+        REQUIRE(bucket.snapshot(at(now)).available == o.burst);
         REQUIRE(bucket.try_acquire(o.burst, at(now)));
         REQUIRE_FALSE(bucket.try_acquire(1, at(now)));
     }

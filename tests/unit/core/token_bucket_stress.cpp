@@ -127,5 +127,5 @@ TEST_CASE("threads that take and refund never hold more than the burst, and lose
         }
     });
     CHECK_FALSE(too_many);
-    CHECK(bucket.peek(at(0)).available == 10);
+    CHECK(bucket.snapshot(at(0)).available == 10);
 }

@@ -17,7 +17,9 @@ using resilience::detail::BucketWord;
 namespace {
 
 BucketLaw one_in_ten_seconds() {
-    return BucketLaw::make(1, 10s, 10, 0, BucketWord::kRange);
+    return BucketLaw::make(
+        {.tokens = 1, .period = 10s, .burst = 10, .range = BucketWord::kRange}
+    );
 }
 
 bool take(BucketWord& bucket, std::uint32_t n, std::int64_t at) {
@@ -33,7 +35,9 @@ bool take(BucketWord& bucket, std::uint32_t n, std::int64_t at) {
 
 TEST_CASE("ticks and moments are rounded down, also before the epoch") {
     const BucketLaw law =
-        BucketLaw::make(1, 24h, 1u << 31, 0, resilience::detail::BucketWord::kRange);
+        BucketLaw::make(
+            {.tokens = 1, .period = 24h, .burst = 1u << 31, .range = BucketWord::kRange}
+        );
     REQUIRE(law.tick > 1);
     CHECK(law.tick_of(-1) == -1);
     CHECK(law.tick_of(0) == 0);

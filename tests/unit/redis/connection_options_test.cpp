@@ -92,5 +92,5 @@ TEST_CASE("an option out of range is refused at construction, by its name") {
     CHECK(refused({.max_in_flight = 0}) == "max_in_flight");
     CHECK(refused({.max_pending_bytes = 0}) == "max_pending_bytes");
     CHECK(refused({.max_reply_bytes = 10}) == "max_reply_bytes");
-    CHECK(refused({.reconnect = {.factor = 0.5}}) == "reconnect.factor");
+    CHECK(refused({.reconnect = {.factor = 0.5}}) == "reconnect");
 }

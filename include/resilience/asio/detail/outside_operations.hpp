@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: MIT
+#ifndef RESILIENCE_ASIO_DETAIL_OUTSIDE_OPERATIONS_HPP
+#define RESILIENCE_ASIO_DETAIL_OUTSIDE_OPERATIONS_HPP
+
+#include <resilience/asio/result.hpp>
+
+#include <boost/asio/associated_cancellation_slot.hpp>
+#include <boost/asio/associated_executor.hpp>
+#include <boost/asio/execution/context.hpp>
+#include <boost/asio/execution/context_as.hpp>
+#include <boost/asio/execution_context.hpp>
+#include <boost/asio/executor_work_guard.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/query.hpp>
+
+#include <condition_variable>
+#include <cstddef>
+#include <list>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <utility>
+
+namespace resilience::detail {
+
+/// An operation whose end comes from a thread that is none of its context's.
+class OutsideOperation {
+public:
+    /// Destroys the handler, because its context ends.
+    virtual void abandon() noexcept = 0;
+
+protected:
+    ~OutsideOperation() = default;
+};
+
+/// The operations of one context that outside threads will complete, or who may not any
+/// more once the context has ended. Outlives the context.
+class OutsideOperations {
+public:
+    using Place = std::list<std::shared_ptr<OutsideOperation>>::iterator;
+
+    /// Keeps an operation until it completes or its context ends.
+    Place add(std::shared_ptr<OutsideOperation> operation) {
+        const std::lock_guard lock{mutex_};
+        return operations_.insert(operations_.end(), std::move(operation));
+    }
+
+    /// Takes out an operation, which somebody else keeps as well. Returns false if the
+    /// context ends: its handler is gone. Else the context lasts until @ref completed.
+    bool begin_completion(Place place) noexcept {
+        const std::lock_guard lock{mutex_};
+        if (ended_) return false;
+        operations_.erase(place);
+        ++completing_;
+        return true;
+    }
+
+    void completed() noexcept {
+        const std::lock_guard lock{mutex_};
+        if (--completing_ == 0) quiet_.notify_all();
+    }
+
+    void end() noexcept {
+        std::list<std::shared_ptr<OutsideOperation>> left;
+        {
+            std::unique_lock lock{mutex_};
+            ended_ = true;
+            quiet_.wait(lock, [this] { return completing_ == 0; });
+            left.swap(operations_);
+        }
+        for (const auto& operation : left) operation->abandon();
+    }
+
+private:
+    std::mutex mutex_;
+    std::condition_variable quiet_;
+    std::list<std::shared_ptr<OutsideOperation>> operations_;
+    std::size_t completing_ = 0;
+    bool ended_ = false;
+};
+
+/// Holds the @ref OutsideOperations of a context.
+class OutsideService final : public net::execution_context::service {
+public:
+    inline static net::execution_context::id id;
+
+    explicit OutsideService(net::execution_context& context) : service(context) {}
+
+    const std::shared_ptr<OutsideOperations>& operations() const noexcept {
+        return operations_;
+    }
+
+private:
+    void shutdown() override { operations_->end(); }
+
+    const std::shared_ptr<OutsideOperations> operations_ =
+        std::make_shared<OutsideOperations>();
+};
+
+/** A handler that another thread may complete at any time, also after its context has
+    ended: then nothing happens, and the handler was destroyed with the context.
+
+    Keeps its context at work.
+*/
+template <class Handler, class Value>
+class OutsideHandler final : public OutsideOperation {
+public:
+    explicit OutsideHandler(Handler handler)
+        : handler_{std::move(handler)},
+          work_{net::make_work_guard(net::get_associated_executor(*handler_))} {
+        net::execution_context& context = net::
+            query(work_->get_executor(), net::execution::context_as<net::execution_context&>);
+        operations_ = net::use_service<OutsideService>(context).operations();
+    }
+
+    OutsideHandler(const OutsideHandler&) = delete;
+    OutsideHandler& operator=(const OutsideHandler&) = delete;
+
+    auto slot() const noexcept {
+        return net::get_associated_cancellation_slot(*handler_);
+    }
+
+    /// To be called before all else, with the owner of this object.
+    void enlist(std::shared_ptr<OutsideOperation> self) {
+        place_ = operations_->add(std::move(self));
+    }
+
+    /// Posts the handler. At most once.
+    void complete(Value value) {
+        if (!operations_->begin_completion(place_)) return;
+        Executor executor = work_->get_executor();
+        net::post(
+            executor,
+            [handler = std::move(*handler_), value = std::move(value)]() mutable {
+                auto slot = net::get_associated_cancellation_slot(handler);
+                if (slot.is_connected()) slot.clear();
+                std::move(handler)(std::move(value));
+            }
+        );
+        handler_.reset();
+        work_.reset();
+        operations_->completed();
+    }
+
+private:
+    using Executor = net::associated_executor_t<Handler>;
+
+    void abandon() noexcept override {
+        // What the handler owns may look at the operation once more.
+        [[maybe_unused]] const std::optional<Handler> handler = std::move(handler_);
+        handler_.reset();
+        work_.reset();
+    }
+
+    std::optional<Handler> handler_;
+    std::optional<net::executor_work_guard<Executor>> work_;
+    std::shared_ptr<OutsideOperations> operations_;
+    OutsideOperations::Place place_;
+};
+
+}  // namespace resilience::detail
+
+#endif

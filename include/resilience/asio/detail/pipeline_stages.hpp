@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: MIT
+#ifndef RESILIENCE_ASIO_DETAIL_PIPELINE_STAGES_HPP
+#define RESILIENCE_ASIO_DETAIL_PIPELINE_STAGES_HPP
+
+#include <resilience/asio/bulkhead.hpp>
+#include <resilience/asio/result.hpp>
+#include <resilience/asio/timeout.hpp>
+#include <resilience/asio/timer.hpp>
+#include <resilience/bulkhead.hpp>
+#include <resilience/deadline.hpp>
+#include <resilience/pipeline_stage.hpp>
+#include <resilience/retry.hpp>
+#include <resilience/retry_state.hpp>
+#include <resilience/timeout.hpp>
+
+#include <resilience/detail/pipeline_call.hpp>
+#include <resilience/detail/pipeline_stages.hpp>
+
+#include <boost/asio/any_io_executor.hpp>
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/cancellation_state.hpp>
+#include <boost/asio/cancellation_type.hpp>
+#include <boost/asio/this_coro.hpp>
+#include <boost/system/system_error.hpp>
+
+#include <cstdint>
+#include <exception>
+#include <stdexcept>
+#include <utility>
+
+// How each kind of stage runs what stands inside it, in a coroutine: the counterparts of
+// `<resilience/detail/pipeline_stages.hpp>`. Decisions are the same; only waits differ.
+namespace resilience::detail {
+
+/// The time of a coroutine's executor, and the randomness of a pipeline's environment.
+template <class Environment>
+struct CoEnvironment {
+    net::any_io_executor executor;
+    const Environment& outer;
+
+    TimePoint now() const { return current_time(executor); }
+    std::uint64_t random() const { return outer.random(); }
+};
+
+/// Knows Boost's exceptions, too.
+template <class Classifier>
+struct CoClassifier {
+    const Classifier& outer;
+
+    template <class T>
+    Classification operator()(const T& end) const {
+        return outer(end);
+    }
+    Classification operator()(const std::exception_ptr& thrown) const {
+        try {
+            std::rethrow_exception(thrown);
+        } catch (const boost::system::system_error& e) {
+            return outer(std::error_code{e.code()});
+        } catch (...) {
+            return outer(thrown);
+        }
+    }
+};
+
+template <class Call>
+using CoEnd = net::awaitable<EndOf<Call>>;
+
+/// Whether the coroutine was asked to end.
+inline net::awaitable<bool> cancelled() {
+    const auto state = co_await net::this_coro::cancellation_state;
+    co_return state.cancelled() != net::cancellation_type::none;
+}
+
+/// Calls the operation and judges how it ended.
+template <class Call, class Operation>
+CoEnd<Call> co_attempt(Call& call, Operation& operation) {
+    using Raw = typename std::invoke_result_t<Operation&, CallContext&>::value_type;
+    EndOf<Call> ended;
+    // The operation may count on what Asio does by default; the stages do not.
+    co_await net::this_coro::throw_if_cancelled(true);
+    try {
+        if constexpr (std::is_void_v<Raw>) {
+            co_await operation(call.context);
+            ended.result.emplace();
+        } else {
+            Raw raw = co_await operation(call.context);
+            ended.result.emplace(std::move(raw));
+        }
+    } catch (...) {
+        ended.thrown = std::current_exception();
+    }
+    co_await net::this_coro::throw_if_cancelled(false);
+    const bool stopped = co_await cancelled();
+    call.judge(ended, stopped);
+    co_return ended;
+}
+
+template <LimiterStage L, class Call, class Next>
+CoEnd<Call> co_stage(L& limiter, Call& call, Next next) {
+    const Admission admission = limiter.try_acquire(1u, call.context.now);
+    if (!admission) co_return call.refuse(Errc::rate_limited, admission.retry_after);
+    EndOf<Call> ended = co_await next();
+    co_return ended;
+}
+
+template <Guard G, class Call, class Next>
+CoEnd<Call> co_stage(G& guard, Call& call, Next next) {
+    auto permit = guard.try_acquire(call.context.now);
+    if (!permit) co_return call.refuse(G::refusal, permit.retry_after());
+    EndOf<Call> ended = co_await next();
+    std::move(permit).done(ended.end.verdict, call.context.now);
+    co_return ended;
+}
+
+template <class Slot, class Call, class Next>
+CoEnd<Call> co_with_slot(Slot slot, Call& call, Next next) {
+    if (!slot) co_return EndOf<Call>{Failure{slot.error(), {}, slot.retry_after()}};
+    EndOf<Call> ended = co_await next();
+    std::move(slot).done(ended.end.verdict, call.context.now);
+    co_return ended;
+}
+
+template <class Bulkhead, class Call, class Next>
+CoEnd<Call> co_wait_for_slot(Bulkhead& bulkhead, Call& call, Next next) {
+    auto slot = co_await async_acquire(bulkhead, call.context.deadline);
+    call.context.now = call.environment.now();
+    if (!slot) co_return EndOf<Call>{std::move(slot).error()};
+    EndOf<Call> ended = co_await co_with_slot(*std::move(slot), call, next);
+    co_return ended;
+}
+
+template <class Observer, class Time, class Call, class Next>
+CoEnd<Call> co_stage(Bulkhead<Observer, Time>& bulkhead, Call& call, Next next) {
+    auto at_once = bulkhead.try_acquire_or_wait();
+    if (at_once) return co_with_slot(*std::move(at_once), call, std::move(next));
+    return co_wait_for_slot(bulkhead, call, std::move(next));
+}
+
+template <class Call, class Next>
+CoEnd<Call> co_stage(const NoDeadline&, Call&, Next next) {
+    return next();
+}
+
+template <class Observer, class Call, class Next>
+CoEnd<Call> co_stage(Timeout<Observer>& timeout, Call& call, Next next) {
+    if (timeout.options().detach_after.count() > 0) {
+        throw std::invalid_argument{
+            "TimeoutOptions::detach_after must be 0 in a pipeline: a detached call would "
+            "outlive what it refers to"};
+    }
+    const TimePoint outer = call.context.deadline;
+    const TimePoint deadline = timeout.deadline(call.context.now, outer);
+    call.context.deadline = deadline;
+    auto work = [next] { return next(); };
+    EndOf<Call> ended = co_await co_with_timeout(timeout, std::move(work), deadline);
+    call.context.deadline = outer;
+    co_return ended;
+}
+
+template <class Call, class Next>
+CoEnd<Call> co_stage(Deadline& deadline, Call& call, Next next) {
+    return co_stage(deadline.timeout(), call, next);
+}
+
+template <class Observer, class Call, class Next>
+CoEnd<Call> co_stage(Retry<Observer>& retry, Call& call, Next next) {
+    if (retry.budget()) retry.budget()->deposit(call.context.now);
+    RetryState state{retry.policy()};
+    BudgetLease lease;
+    Timer timer{call.environment.executor};
+    for (;;) {
+        call.context.attempt = state.attempts() + 1;
+        lease.sent();
+        EndOf<Call> ended = co_await next();
+        RetryDecision again = after_attempt(retry, state, lease, call, ended.end);
+        if (!again) co_return ended;
+        lease = std::move(again.lease);
+        const Result<void> slept =
+            co_await timer.async_wait_until(call.context.now + again.delay);
+        // A cancellation may come when the wait is over but its end not yet told.
+        const bool stopped = co_await cancelled();
+        if (!slept || stopped) {
+            ended.end.verdict = Verdict::abandoned;
+            co_return ended;
+        }
+        call.context.now = call.environment.now();
+    }
+}
+
+}  // namespace resilience::detail
+
+#endif

@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: MIT
+#ifndef RESILIENCE_ASIO_PIPELINE_HPP
+#define RESILIENCE_ASIO_PIPELINE_HPP
+
+#include <resilience/asio/detail/pipeline_stages.hpp>
+#include <resilience/asio/initiate.hpp>
+#include <resilience/asio/result.hpp>
+#include <resilience/pipeline.hpp>
+
+#include <boost/asio/any_completion_handler.hpp>
+#include <boost/asio/any_io_executor.hpp>
+#include <boost/asio/async_result.hpp>
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/bind_cancellation_slot.hpp>
+#include <boost/asio/cancellation_state.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/deferred.hpp>
+#include <boost/asio/this_coro.hpp>
+
+#include <cstddef>
+#include <exception>
+#include <optional>
+#include <type_traits>
+#include <utility>
+
+namespace resilience {
+
+namespace detail {
+
+/// The stages of a pipeline from the I-th inwards, as a coroutine to start.
+template <std::size_t I, class P, class Call, class Operation>
+struct CoNext {
+    P* pipeline;
+    Call* call;
+    Operation* operation;
+
+    CoEnd<Call> operator()() const {
+        if constexpr (I == P::size()) {
+            return co_attempt(*call, *operation);
+        } else {
+            return co_stage(
+                pipeline->template stage<I>(),
+                *call,
+                CoNext<I + 1, P, Call, Operation>{pipeline, call, operation}
+            );
+        }
+    }
+};
+
+template <class Operation>
+using CoResultOf =
+    ResultOf<typename std::invoke_result_t<Operation&, CallContext&>::value_type>;
+
+}  // namespace detail
+
+/** Runs a coroutine under the policies of `pipeline`: see @ref BasicPipeline.
+
+    @param operation Called once for each attempt as
+        `net::awaitable<T> operation(CallContext&)`.
+    @return What the operation returned, or the refusal of a policy.
+    @throws What the operation throws, once no policy retries it; std::invalid_argument
+   for a `Timeout` with `detach_after`.
+
+    @par Cancellation
+    Cancelling the calling coroutine ends waits, cancels the attempt under way, and begins
+    no other. Every policy gets back what it lent, also when the coroutine is destroyed.
+
+    @par Object lifetimes
+    The pipeline outlives the call.
+
+    @par Thread safety
+    The coroutine runs on the caller's executor. Timeouts and deadlines run the operation
+    as a coroutine of its own on it; if several threads run that executor, on a strand.
+*/
+template <class Order, class Environment, class Classifier, class... S, class Operation>
+auto co_run(
+    BasicPipeline<Order, Environment, Classifier, S...>& pipeline, Operation operation
+) -> net::awaitable<detail::CoResultOf<Operation>> {
+    using P = BasicPipeline<Order, Environment, Classifier, S...>;
+    using R = detail::CoResultOf<Operation>;
+    using CoEnvironment = detail::CoEnvironment<Environment>;
+    using CoClassifier = detail::CoClassifier<Classifier>;
+    using Call = detail::Call<R, CoEnvironment, CoClassifier>;
+    net::any_io_executor executor = co_await net::this_coro::executor;
+    const CoEnvironment environment{std::move(executor), pipeline.environment()};
+    const CoClassifier classifier{pipeline.classifier()};
+    Call call{environment, classifier, {.now = environment.now()}};
+    const detail::CoNext<0, P, Call, Operation> outermost{&pipeline, &call, &operation};
+
+    const bool throwing = co_await net::this_coro::throw_if_cancelled();
+    co_await net::this_coro::throw_if_cancelled(false);
+    detail::Ended<R> ended = co_await outermost();
+    co_await net::this_coro::throw_if_cancelled(throwing);
+    co_return std::move(ended).unwrap();
+}
+
+/** The same with a completion token.
+
+    @par Completion signature
+    `void(R)`, where R is what @ref co_run returns. An exception becomes a refusal with
+    its error code, or @ref Errc::internal.
+
+    @par Cancellation
+    All types, as for @ref co_run.
+
+    @param executor Runs the coroutine.
+*/
+template <class... Parts, class Operation, class CompletionToken = net::deferred_t>
+auto async_run(
+    net::any_io_executor executor,
+    BasicPipeline<Parts...>& pipeline,
+    Operation operation,
+    CompletionToken&& token = {}
+) {
+    using R = detail::CoResultOf<Operation>;
+    return net::async_initiate<CompletionToken, void(R)>(
+        [](net::any_completion_handler<void(R)> handler,
+           net::any_io_executor ex,
+           BasicPipeline<Parts...>* stages,
+           Operation work) {
+            const auto slot = net::get_associated_cancellation_slot(handler);
+            auto finish = [ex, handler = std::move(handler)](
+                              std::exception_ptr error, std::optional<R> result
+                          ) mutable {
+                if (error) result = detail::refused<R>(detail::failure_of(error));
+                detail::complete(ex, std::move(handler), std::move(*result));
+            };
+            net::co_spawn(
+                ex,
+                [stages,
+                 work = std::move(work)]() mutable -> net::awaitable<std::optional<R>> {
+                    co_await net::this_coro::reset_cancellation_state(
+                        net::enable_total_cancellation()
+                    );
+                    R result = co_await co_run(*stages, std::move(work));
+                    co_return std::optional<R>{std::move(result)};
+                },
+                net::bind_cancellation_slot(slot, std::move(finish))
+            );
+        },
+        token,
+        std::move(executor),
+        &pipeline,
+        std::move(operation)
+    );
+}
+
+}  // namespace resilience
+
+#endif

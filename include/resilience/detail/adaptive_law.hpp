@@ -1,0 +1,237 @@
+// SPDX-License-Identifier: MIT
+#ifndef RESILIENCE_DETAIL_ADAPTIVE_LAW_HPP
+#define RESILIENCE_DETAIL_ADAPTIVE_LAW_HPP
+
+#include <resilience/adaptive_limit_options.hpp>
+#include <resilience/classify.hpp>
+#include <resilience/clock.hpp>
+
+#include <resilience/detail/codel_law.hpp>
+
+#include <algorithm>
+#include <chrono>
+#include <cstdint>
+
+namespace resilience::detail {
+
+/// What the end of a call tells a limit.
+enum class LimitSample : std::uint8_t {
+    /// Nothing.
+    none,
+    /// How long a call takes.
+    duration,
+    /// That the peer, or the way there, has too much to do.
+    drop
+};
+
+/// What a limit learns from the end of a call.
+constexpr LimitSample sample_of(
+    Verdict verdict, std::chrono::nanoseconds took, std::chrono::nanoseconds timeout
+) noexcept {
+    switch (verdict) {
+        case Verdict::success:
+        case Verdict::slow:
+        case Verdict::client_error:
+            return took >= timeout ? LimitSample::drop : LimitSample::duration;
+        case Verdict::transient:
+        case Verdict::throttled:
+            return LimitSample::drop;
+        case Verdict::permanent:
+        case Verdict::ignored:
+        case Verdict::abandoned:
+            break;
+    }
+    return LimitSample::none;
+}
+
+/// The calls that ended in a stretch of time.
+struct LimitWindow {
+    /// Calls whose duration counts, and its mean.
+    std::uint32_t samples = 0;
+    std::chrono::nanoseconds mean{0};
+    /// Calls that were dropped.
+    std::uint32_t drops = 0;
+    /// Most calls in flight at once.
+    std::uint32_t peak = 0;
+};
+
+/// When a window is complete if it has filled, and when it is forgotten if it has not.
+struct WindowSpan {
+    TimePoint due;
+    TimePoint stale;
+    std::uint32_t enough = 1;
+};
+
+/// What becomes of a window at a moment.
+enum class WindowFate : std::uint8_t { goes_on, counts, is_forgotten };
+
+/// A limit, and what its changes depend on.
+struct AdaptiveState {
+    double limit = 1;
+    /// Duration of a call without load; zero as long as it is not known.
+    std::chrono::nanoseconds baseline{0};
+    /// When it is measured next.
+    TimePoint probe_at = TimePoint::max();
+    /// Whether it is being measured.
+    bool probing = false;
+    /// Windows in a row that left the limit at its floor.
+    std::uint32_t at_floor = 0;
+
+    friend constexpr bool operator==(const AdaptiveState&, const AdaptiveState&) =
+        default;
+};
+
+/** How a limit follows what happens to the calls: the additive-increase,
+    multiplicative-decrease rule of TCP, and the gradient of the duration of calls as in
+    Netflix's and Envoy's limiters.
+
+    The functions are pure; the limit and the exploration of its behaviour call the same.
+*/
+struct AdaptiveLaw {
+    /// How often in a row a limit at its floor is taken for overload, and not for a
+    /// baseline that no longer holds.
+    static constexpr std::uint32_t kPatience = 5;
+    /// A window that has not filled within this many times its length is looked at.
+    static constexpr int kLongest = 10;
+    /// How many times as many calls measure a baseline as make a window: it is to last.
+    static constexpr std::uint32_t kProbeFactor = 3;
+
+    AdaptiveLimitOptions options;
+
+    constexpr AdaptiveState first(TimePoint now) const noexcept {
+        return {
+            .limit = static_cast<double>(options.initial), .probe_at = next_probe(now)};
+    }
+
+    /// Calls that may be in flight.
+    constexpr std::uint32_t limit(const AdaptiveState& s) const noexcept {
+        const auto whole = static_cast<std::uint32_t>(s.limit);
+        return s.probing ? std::min(whole, options.probe) : whole;
+    }
+
+    /// The window that begins now. While the baseline is measured, enough is enough.
+    constexpr WindowSpan window(const AdaptiveState& s, TimePoint now) const noexcept {
+        const std::uint32_t enough = options.min_samples * (s.probing ? kProbeFactor : 1);
+        return {s.probing ? now : later(now, options.window), stale_from(now), enough};
+    }
+
+    /// When a window that was looked at is looked at again.
+    constexpr TimePoint stale_from(TimePoint now) const noexcept {
+        return later(now, kLongest * options.window);
+    }
+
+    /// What becomes of a window in which so many calls have ended, and at most `peak`
+    /// were in flight. One that fills slowly because calls are slow goes on; one that
+    /// does so because there are few is forgotten.
+    constexpr WindowFate fate(
+        const AdaptiveState& s,
+        const WindowSpan& span,
+        std::uint32_t ends,
+        std::uint32_t peak,
+        TimePoint now
+    ) const noexcept {
+        if (now >= span.due && ends >= span.enough) return WindowFate::counts;
+        const bool stale = now >= span.stale && !in_use(s, peak);
+        return stale ? WindowFate::is_forgotten : WindowFate::goes_on;
+    }
+
+    /// The state after a window that counts.
+    constexpr AdaptiveState after(AdaptiveState s, const LimitWindow& w, TimePoint now)
+        const noexcept {
+        const bool dropped = drops_too_many(w);
+        if (s.probing) {
+            if (w.samples >= options.min_samples) s.baseline = w.mean;
+            if (dropped) s.limit = bounded(s.limit * options.backoff);
+            return measured(s, now);
+        }
+        double next = s.limit;
+        if (dropped) {
+            next *= options.backoff;
+        } else if (options.algorithm == LimitAlgorithm::aimd) {
+            next += 1;
+        } else if (w.samples > 0) {
+            if (s.baseline.count() == 0) s.baseline = w.mean;
+            next = by_gradient(s, w.mean);
+        }
+        // Calls that are not made prove nothing about a higher limit.
+        if (next <= s.limit || in_use(s, w.peak)) s.limit = bounded(next);
+        return due(s, now);
+    }
+
+    /// The state after a window that is forgotten.
+    constexpr AdaptiveState after_silence(AdaptiveState s, TimePoint now) const noexcept {
+        return s.probing ? measured(s, now) : s;
+    }
+
+    /// A state under other options.
+    constexpr AdaptiveState adopted(AdaptiveState s, TimePoint now) const noexcept {
+        s.limit = bounded(s.limit);
+        return measured(s, now);
+    }
+
+private:
+    constexpr bool in_use(const AdaptiveState& s, std::uint32_t peak) const noexcept {
+        return 2 * std::uint64_t{peak} >= limit(s);
+    }
+
+    constexpr double bounded(double limit) const noexcept {
+        return std::clamp(
+            limit,
+            static_cast<double>(options.floor),
+            static_cast<double>(options.ceiling)
+        );
+    }
+
+    constexpr bool drops_too_many(const LimitWindow& w) const noexcept {
+        const double all = static_cast<double>(w.drops) + static_cast<double>(w.samples);
+        return static_cast<double>(w.drops) > options.drop_tolerance * all;
+    }
+
+    constexpr double by_gradient(const AdaptiveState& s, std::chrono::nanoseconds mean)
+        const noexcept {
+        const double bearable =
+            options.tolerance * static_cast<double>(s.baseline.count());
+        const double took = static_cast<double>(mean.count());
+        // A limit that calls wait for is not raised, or every window would add to the
+        // queue that the one before has made.
+        if (took <= bearable) return s.limit + kSmooth * root(s.limit);
+        const double gradient = std::max(bearable / took, 0.5);
+        return s.limit * (1 - kSmooth + kSmooth * gradient);
+    }
+
+    constexpr TimePoint next_probe(TimePoint now) const noexcept {
+        const bool never =
+            options.algorithm == LimitAlgorithm::aimd || options.probe_every.count() == 0;
+        return never ? TimePoint::max() : later(now, options.probe_every);
+    }
+
+    constexpr AdaptiveState measured(AdaptiveState s, TimePoint now) const noexcept {
+        s.probing = false;
+        s.at_floor = 0;
+        s.probe_at = next_probe(now);
+        return s;
+    }
+
+    /// Begins to measure when it is time, or when the limit stays at its floor.
+    constexpr AdaptiveState due(AdaptiveState s, TimePoint now) const noexcept {
+        const bool low = s.limit <= static_cast<double>(options.floor);
+        s.at_floor = low ? s.at_floor + 1 : 0;
+        const bool lost = s.at_floor >= kPatience && s.probe_at != TimePoint::max();
+        s.probing = now >= s.probe_at || lost;
+        return s;
+    }
+
+    /// The share of a change that one window makes.
+    static constexpr double kSmooth = 0.2;
+
+    /// The square root, by Newton's method.
+    static constexpr double root(double x) noexcept {
+        double r = x;
+        for (int i = 0; i < 30; ++i) r = 0.5 * (r + x / r);
+        return r;
+    }
+};
+
+}  // namespace resilience::detail
+
+#endif

@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: MIT
+#ifndef RESILIENCE_DETAIL_LIMIT_SAMPLER_HPP
+#define RESILIENCE_DETAIL_LIMIT_SAMPLER_HPP
+
+#include <resilience/detail/adaptive_law.hpp>
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+
+namespace resilience::detail {
+
+/// Gathers the calls that end, from many threads, in two words.
+class LimitSampler {
+public:
+    /// Most calls of a window; further ones are not counted.
+    static constexpr std::uint64_t kMost = 0xffff;
+
+    void add(
+        LimitSample sample, std::chrono::nanoseconds took, std::uint32_t in_flight
+    ) noexcept {
+        if (sample == LimitSample::duration) add_duration(took);
+        add_mark(sample == LimitSample::drop, in_flight);
+    }
+
+    /// Calls gathered, whether they succeeded or were dropped.
+    std::uint32_t ends() const noexcept {
+        return samples_of(durations_.load(std::memory_order_relaxed)) +
+               drops_of(marks_.load(std::memory_order_relaxed));
+    }
+
+    /// Most calls in flight at once.
+    std::uint32_t peak() const noexcept {
+        return static_cast<std::uint32_t>(marks_.load(std::memory_order_relaxed));
+    }
+
+    /// What was gathered; the next window begins empty.
+    LimitWindow take() noexcept {
+        const Word durations = durations_.exchange(0, std::memory_order_relaxed);
+        const Word marks = marks_.exchange(0, std::memory_order_relaxed);
+        LimitWindow w{
+            .samples = samples_of(durations),
+            .drops = drops_of(marks),
+            .peak = static_cast<std::uint32_t>(marks)};
+        if (w.samples > 0) {
+            const Word mean = (durations & kSumMask) / w.samples;
+            w.mean = std::max<std::chrono::nanoseconds>(mean * kGrain, kGrain);
+        }
+        return w;
+    }
+
+private:
+    using Word = std::uint64_t;
+
+    // `[samples:16|sum:48]`: the sum of that many of the longest durations fits.
+    static constexpr std::chrono::nanoseconds kGrain{64};
+    static constexpr Word kLongest = 0xffffffff;
+    static constexpr Word kSample = Word{1} << 48;
+    static constexpr Word kSumMask = kSample - 1;
+    // `[drops:32|peak:32]`
+    static constexpr Word kDrop = Word{1} << 32;
+
+    static constexpr std::uint32_t samples_of(Word durations) noexcept {
+        return static_cast<std::uint32_t>(durations >> 48);
+    }
+    static constexpr std::uint32_t drops_of(Word marks) noexcept {
+        return static_cast<std::uint32_t>(marks >> 32);
+    }
+
+    void add_duration(std::chrono::nanoseconds took) noexcept {
+        const auto grains = static_cast<Word>(std::max<std::int64_t>(took / kGrain, 0));
+        const Word one = kSample + std::min(grains, kLongest);
+        Word seen = durations_.load(std::memory_order_relaxed);
+        while (samples_of(seen) < kMost && !durations_.compare_exchange_weak(
+                                               seen, seen + one, std::memory_order_relaxed
+                                           )) {
+        }
+    }
+
+    void add_mark(bool dropped, std::uint32_t in_flight) noexcept {
+        Word seen = marks_.load(std::memory_order_relaxed);
+        for (;;) {
+            const Word peak = std::max<Word>(static_cast<std::uint32_t>(seen), in_flight);
+            const bool counted = dropped && drops_of(seen) < kMost;
+            const Word next = (seen & ~(kDrop - 1)) + peak + (counted ? kDrop : 0);
+            if (next == seen ||
+                marks_.compare_exchange_weak(seen, next, std::memory_order_relaxed))
+                return;
+        }
+    }
+
+    std::atomic<Word> durations_{0};
+    std::atomic<Word> marks_{0};
+};
+
+}  // namespace resilience::detail
+
+#endif

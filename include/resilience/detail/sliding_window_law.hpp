@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: MIT
+#ifndef RESILIENCE_DETAIL_SLIDING_WINDOW_LAW_HPP
+#define RESILIENCE_DETAIL_SLIDING_WINDOW_LAW_HPP
+
+#include <resilience/admission.hpp>
+#include <resilience/rate_limiter.hpp>
+
+#include <resilience/detail/limit_law.hpp>
+#include <resilience/detail/window_clock.hpp>
+
+#include <algorithm>
+#include <bit>
+#include <chrono>
+#include <cstdint>
+#include <limits>
+#include <stdexcept>
+#include <string>
+
+namespace resilience::detail {
+
+/** Decides for a sliding window that is made of two fixed ones: the count of the one
+    before is weighted with the part of it that the sliding window still covers.
+
+    The word is the number of the current window and the two counts, side by side. Weights
+    are counted in ticks of `2^shift` nanoseconds, so that the product of a weight and a
+    count fits into 64 bits; they are rounded such that the window before weighs a little
+    too much rather than too little.
+*/
+class SlidingWindowLaw {
+public:
+    using Moment = WindowClock::Moment;
+
+    SlidingWindowLaw(
+        std::uint32_t limit, std::chrono::nanoseconds window, const std::string& options
+    )
+        : clock_{window, std::chrono::nanoseconds{0}, options},
+          limit_{limit},
+          bits_{static_cast<int>(std::bit_width(limit))} {
+        if (bits_ < 1 || bits_ > 31 || clock_.last_index() >> (63 - 2 * bits_) > 0) {
+            throw std::invalid_argument{
+                options +
+                "::limit must be at least 1, and less than the root of the window in "
+                "nanoseconds (32,767 in 1 s): choose a TokenBucket for more"};
+        }
+        constexpr std::int64_t most = std::numeric_limits<std::int64_t>::max() / 2;
+        while (ticks() > most / limit_) ++shift_;
+    }
+
+    std::uint32_t limit() const noexcept { return limit_; }
+    const WindowClock& clock() const noexcept { return clock_; }
+
+    /// The nanoseconds of a tick, of which the window is divided into @ref ticks.
+    std::int64_t tick() const noexcept { return std::int64_t{1} << shift_; }
+    std::int64_t ticks() const noexcept { return ((clock_.window() - 1) >> shift_) + 1; }
+
+    Moment moment(std::int64_t ns) const noexcept { return clock_.moment(ns); }
+
+    std::int64_t idle(Moment now) const noexcept {
+        return word_of({now.index - 1, 0, 0}) - 1;
+    }
+
+    Taking take(std::int64_t word, std::uint32_t n, Moment now) const noexcept {
+        Counts counts = counts_of(word);
+        if (counts.index > now.index) [[unlikely]]
+            return {word, Admission::refuse(wait_of_late(counts, n, now))};
+        counts = moved_on(counts, now.index);
+        const std::int64_t left = room(counts) - n;
+        if (left < 0 || left * ticks() < counts.before * weight(now)) {
+            return {word, Admission::refuse(wait(counts, n, now))};
+        }
+        counts.current += n;
+        return {word_of(counts), Admission::admit()};
+    }
+
+    /// Gives back `n` that were taken at `taken`, if they still count.
+    std::int64_t undo(std::int64_t word, std::uint32_t n, Moment taken) const noexcept {
+        Counts counts = counts_of(word);
+        if (counts.index == taken.index && counts.current >= n) counts.current -= n;
+        if (counts.index == taken.index + 1 && counts.before >= n) counts.before -= n;
+        return word_of(counts);
+    }
+
+    LimiterSnapshot snapshot(std::int64_t word, Moment now) const noexcept {
+        LimiterSnapshot seen{.limit = limit_};
+        Counts counts = counts_of(word);
+        if (counts.index <= now.index) {
+            counts = moved_on(counts, now.index);
+            const std::int64_t all = room(counts) * ticks();
+            const std::int64_t left = all - counts.before * weight(now);
+            if (left > 0) seen.available = static_cast<std::uint32_t>(left / ticks());
+        }
+        if (seen.available == limit_) return seen;
+        seen.until_next = take(word, seen.available + 1, now).answer.retry_after;
+        seen.until_full = take(word, limit_, now).answer.retry_after;
+        return seen;
+    }
+
+    std::int64_t join(std::int64_t a, std::int64_t b) const noexcept {
+        const std::int64_t index = std::max(counts_of(a).index, counts_of(b).index);
+        const Counts x = moved_on(counts_of(a), index);
+        const Counts y = moved_on(counts_of(b), index);
+        return word_of(
+            {index, std::max(x.current, y.current), std::max(x.before, y.before)}
+        );
+    }
+
+private:
+    struct Counts {
+        std::int64_t index;    // of the current window
+        std::int64_t current;  // taken in it
+        std::int64_t before;   // taken in the one before
+    };
+
+    Counts counts_of(std::int64_t word) const noexcept {
+        const std::int64_t mask = (std::int64_t{1} << bits_) - 1;
+        return {word >> (2 * bits_), (word >> bits_) & mask, word & mask};
+    }
+
+    std::int64_t word_of(const Counts& counts) const noexcept {
+        return (counts.index << bits_ | counts.current) << bits_ | counts.before;
+    }
+
+    static Counts moved_on(const Counts& counts, std::int64_t index) noexcept {
+        if (index == counts.index) return counts;
+        return {index, 0, index == counts.index + 1 ? counts.current : 0};
+    }
+
+    std::int64_t room(const Counts& counts) const noexcept {
+        return limit_ - counts.current;
+    }
+
+    /// Ticks of the window before that are still within the sliding one.
+    std::int64_t weight(Moment now) const noexcept {
+        return ticks() - (std::max<std::int64_t>(now.into, 0) >> shift_);
+    }
+
+    /// Nanoseconds into a window from which on `n` fit, if `before` were taken in the one
+    /// before and `room` is left beside them.
+    std::int64_t into(std::int64_t before, std::int64_t room) const noexcept {
+        const std::int64_t tick = ticks() - room * ticks() / before;
+        return tick > (clock_.window() - 1) >> shift_ ? clock_.window() : tick << shift_;
+    }
+
+    /// The least time until `n` fit, which they do not do now.
+    std::chrono::nanoseconds wait(const Counts& counts, std::uint32_t n, Moment now)
+        const noexcept {
+        const std::int64_t left = room(counts) - n;
+        if (left >= 0) return clock_.until(now, now.index, into(counts.before, left));
+        const std::int64_t later = into(counts.current, std::int64_t{limit_} - n);
+        return clock_.until(now, now.index + 1, later);
+    }
+
+    std::chrono::nanoseconds wait_of_late(
+        const Counts& counts, std::uint32_t n, Moment now
+    ) const noexcept {
+        const Moment begin{counts.index, 0};
+        const Taking then = take(word_of(counts), n, begin);
+        return clock_.until(now, counts.index, 0) + then.answer.retry_after;
+    }
+
+    WindowClock clock_;
+    std::uint32_t limit_;
+    int bits_;
+    int shift_ = 0;
+};
+
+}  // namespace resilience::detail
+
+#endif

@@ -1,0 +1,310 @@
+// SPDX-License-Identifier: MIT
+#ifndef RESILIENCE_RETRY_BUDGET_HPP
+#define RESILIENCE_RETRY_BUDGET_HPP
+
+#include <resilience/classify.hpp>
+#include <resilience/clock.hpp>
+
+#include <resilience/detail/bucket_law.hpp>
+#include <resilience/detail/budget_law.hpp>
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <stdexcept>
+#include <utility>
+
+namespace resilience {
+
+/// Settings of a @ref RetryBudget.
+struct RetryBudgetOptions {
+    /// Retries of transient failures that each call pays for. 0 to 1; default 0.1: one
+    /// retry for ten calls.
+    double ratio = 0.1;
+
+    /// Retries of transient failures that each second pays for, so that a client with few
+    /// calls may retry at all. Added up over all clients it should be little to the peer.
+    /// 0 to 1000; default 1.
+    double min_per_sec = 1.0;
+
+    /// Most tokens that are saved up. 1 to 1,000,000; default 500.
+    std::uint32_t cap = 500;
+
+    /// Tokens that a new budget holds. At most @ref cap; default 70.
+    std::uint32_t initial = 70;
+
+    /// Tokens that a retry after a transient failure costs, and a hedge. 1 to 1000, at
+    /// most @ref cap; default 14.
+    std::uint32_t transient_cost = 14;
+
+    /// Tokens that a retry costs after the peer asked for fewer calls, which costs the
+    /// peer less. 1 to 1000, at most @ref cap; default 5.
+    std::uint32_t throttled_cost = 5;
+
+    /// Share of the cost that comes back when a retry succeeds. 0 to 1; default 0.5.
+    double success_refund = 0.5;
+};
+
+/// What is in a @ref RetryBudget at one instant.
+struct RetryBudgetSnapshot {
+    static constexpr const char* kind = "retry_budget";
+
+    /// Tokens.
+    double available = 0;
+
+    /// Retries of transient failures that could be paid for at once.
+    std::uint32_t retries = 0;
+};
+
+/// Calls `visit(name, number)` for each reading; see @ref Registry.
+template <class Visit>
+void visit_readings(const RetryBudgetSnapshot& s, Visit&& visit) {
+    visit("available", s.available);
+    visit("retries", s.retries);
+}
+
+class RetryBudget;
+
+/** Holds what was withdrawn for one attempt until it is known what became of it.
+
+    An attempt that never went out gets everything back, one that succeeded a part, one
+    that failed nothing. A lease that holds nothing costs nothing and answers false.
+
+    @par Object lifetimes
+    The budget must outlive its leases.
+*/
+class [[nodiscard]] BudgetLease {
+public:
+    /// Holds nothing: the first attempt of a call, or a call without a budget.
+    BudgetLease() noexcept = default;
+
+    BudgetLease(BudgetLease&& other) noexcept
+        : budget_(std::exchange(other.budget_, nullptr)),
+          cost_(other.cost_),
+          sent_(other.sent_) {}
+
+    BudgetLease& operator=(BudgetLease&& other) noexcept {
+        BudgetLease taken{std::move(other)};
+        std::swap(budget_, taken.budget_);
+        std::swap(cost_, taken.cost_);
+        std::swap(sent_, taken.sent_);
+        return *this;
+    }
+
+    /// Refunds everything unless @ref sent was called: the wait or the attempt was
+    /// cancelled before anything went out.
+    ~BudgetLease() {
+        if (budget_ != nullptr && !sent_) refund(cost_);
+    }
+
+    /// The attempt goes out now: from here on its cost is spent, whatever happens to it.
+    void sent() noexcept { sent_ = true; }
+
+    /// Ends the lease of an attempt that went out: a part of the cost comes back if the
+    /// peer did its work, all of it if a local limit refused the attempt after all.
+    void done(Verdict verdict) && noexcept;
+
+    /// Whether anything is held.
+    [[nodiscard]] explicit operator bool() const noexcept { return budget_ != nullptr; }
+
+private:
+    friend class RetryBudget;
+
+    BudgetLease(RetryBudget& budget, std::uint32_t cost) noexcept
+        : budget_(&budget), cost_(cost) {}
+
+    void refund(std::uint32_t amount) noexcept;
+
+    RetryBudget* budget_ = nullptr;
+    std::uint32_t cost_ = 0;  // thousandths of a token
+    bool sent_ = false;
+};
+
+/** Bounds the load that retries and hedges add: a share of the calls, plus a reserve.
+
+    Each call deposits `ratio` times the cost of a retry, each second `min_per_sec` times;
+    each retry and each hedge withdraws. When most calls fail, retries stop instead of
+    multiplying the load of a peer that is overloaded already; when few fail, each is
+    retried. Over any stretch of time, what was withdrawn and not refunded is never more
+    than was there at its beginning plus what calls and time brought, exactly, whatever
+    the threads do.
+
+    A retry withdraws before it waits, so retries that wait count, and none waits only to
+    be refused. Share one budget among all calls to one peer, hedges too.
+
+    All that changes is one 64-bit word. While the budget is full, as it is when nothing
+    fails, a deposit writes nothing.
+
+    @par Thread safety
+    Distinct objects: safe. Shared objects: safe, lock-free. A refusal writes nothing.
+
+    @par Example
+    @code
+    RetryBudget budget{{.ratio = 0.2}};
+    budget.deposit();  // once for each call
+    BudgetLease lease = budget.try_withdraw(Verdict::transient);  // before the wait
+    if (!lease) return failure;
+    @endcode
+*/
+class alignas(64) RetryBudget {
+public:
+    /** Makes a budget that holds `initial` tokens.
+        @param now The current time; the budget counts for 146 years from it.
+        @throws std::invalid_argument Names the field of `options` that is out of range.
+    */
+    explicit RetryBudget(
+        const RetryBudgetOptions& options = {}, TimePoint now = Clock::now()
+    );
+
+    RetryBudget(const RetryBudget&) = delete;
+    RetryBudget& operator=(const RetryBudget&) = delete;
+
+    /// Adds what one call brings. Called once for each call, before its first attempt.
+    void deposit(TimePoint now = Clock::now()) noexcept {
+        const std::int64_t clock = this->clock(now);
+        std::int64_t zero = zero_.load(std::memory_order_relaxed);
+        for (;;) {
+            const std::int64_t next = law_.deposited(zero, clock);
+            if (next == zero) return;
+            if (exchange(zero, next)) return;
+        }
+    }
+
+    /** Pays for one more attempt, or not. Never waits.
+
+        @param cause How the last attempt ended; a hedge names transient.
+        @return A lease that is false if there is not enough.
+    */
+    BudgetLease try_withdraw(Verdict cause, TimePoint now = Clock::now()) noexcept {
+        const std::uint32_t cost =
+            cause == Verdict::throttled ? throttled_cost_ : transient_cost_;
+        const std::int64_t clock = this->clock(now);
+        std::int64_t zero = zero_.load(std::memory_order_relaxed);
+        for (;;) {
+            const std::int64_t next = law_.withdrawn(zero, clock, cost);
+            if (next > clock) return {};
+            if (exchange(zero, next)) return {*this, cost};
+        }
+    }
+
+    /// Tells what could be withdrawn. Takes nothing.
+    RetryBudgetSnapshot snapshot(TimePoint now = Clock::now()) const noexcept {
+        const std::int64_t zero = zero_.load(std::memory_order_relaxed);
+        const std::int64_t balance =
+            std::max<std::int64_t>(0, law_.balance(zero, clock(now)));
+        return {
+            .available = static_cast<double>(balance) / law_.kToken,
+            .retries = static_cast<std::uint32_t>(balance / transient_cost_)};
+    }
+
+    const RetryBudgetOptions& options() const noexcept { return options_; }
+
+private:
+    friend class BudgetLease;
+
+    static RetryBudgetOptions checked(const RetryBudgetOptions& options);
+
+    std::int64_t clock(TimePoint now) const noexcept {
+        return law_.clock(detail::nanoseconds_of(now) - origin_);
+    }
+
+    // Nothing but the word itself depends on the word, so no order is needed.
+    bool exchange(std::int64_t& zero, std::int64_t next) noexcept {
+        return zero_.compare_exchange_weak(zero, next, std::memory_order_relaxed);
+    }
+
+    void give_back(std::uint32_t amount) noexcept {
+        std::int64_t zero = zero_.load(std::memory_order_relaxed);
+        while (!exchange(zero, law_.refunded(zero, amount))) {
+        }
+    }
+
+    std::atomic<std::int64_t> zero_;
+    std::int64_t origin_;  // nanoseconds
+    detail::BudgetLaw law_;
+    std::uint32_t transient_cost_;  // thousandths of a token, as the next two
+    std::uint32_t throttled_cost_;
+    std::uint32_t refund_share_;  // of a token
+    RetryBudgetOptions options_;
+};
+
+inline RetryBudgetOptions RetryBudget::checked(const RetryBudgetOptions& options) {
+    const auto require = [](bool ok, const char* what) {
+        if (!ok) throw std::invalid_argument{what};
+    };
+    require(
+        options.ratio >= 0.0 && options.ratio <= 1.0,
+        "RetryBudgetOptions::ratio must be 0 to 1"
+    );
+    require(
+        options.min_per_sec >= 0.0 && options.min_per_sec <= 1000.0,
+        "RetryBudgetOptions::min_per_sec must be 0 to 1000"
+    );
+    require(
+        options.cap >= 1 && options.cap <= 1'000'000,
+        "RetryBudgetOptions::cap must be 1 to 1000000"
+    );
+    require(
+        options.initial <= options.cap,
+        "RetryBudgetOptions::initial must not be more than cap"
+    );
+    require(
+        options.transient_cost >= 1 && options.transient_cost <= 1000 &&
+            options.transient_cost <= options.cap,
+        "RetryBudgetOptions::transient_cost must be 1 to 1000 and not more than cap"
+    );
+    require(
+        options.throttled_cost >= 1 && options.throttled_cost <= 1000 &&
+            options.throttled_cost <= options.cap,
+        "RetryBudgetOptions::throttled_cost must be 1 to 1000 and not more than cap"
+    );
+    require(
+        options.success_refund >= 0.0 && options.success_refund <= 1.0,
+        "RetryBudgetOptions::success_refund must be 0 to 1"
+    );
+    return options;
+}
+
+inline RetryBudget::RetryBudget(const RetryBudgetOptions& options, TimePoint now)
+    : zero_(-std::int64_t{options.initial} * detail::BudgetLaw::kToken),
+      origin_(std::clamp(
+          detail::nanoseconds_of(now), -detail::kTimeLimit / 2, detail::kTimeLimit / 2
+      )),
+      transient_cost_(options.transient_cost * 1000),
+      throttled_cost_(options.throttled_cost * 1000),
+      refund_share_(0),
+      options_(checked(options)) {
+    const double cost = transient_cost_;
+    law_ = {
+        .cap = std::int64_t{options.cap} * detail::BudgetLaw::kToken,
+        .deposit = static_cast<std::int64_t>(options.ratio * cost + 0.5),
+        .reserve = static_cast<std::int64_t>(options.min_per_sec * cost + 0.5)};
+    refund_share_ = static_cast<std::uint32_t>(options.success_refund * 1000.0 + 0.5);
+}
+
+inline void BudgetLease::done(Verdict verdict) && noexcept {
+    sent_ = true;
+    if (budget_ == nullptr) return;
+    switch (verdict) {
+        case Verdict::success:
+        case Verdict::slow:
+        case Verdict::client_error:
+            refund(cost_ / 1000 * budget_->refund_share_);
+            break;
+        case Verdict::ignored:
+            refund(cost_);
+            break;
+        default:
+            break;
+    }
+    budget_ = nullptr;
+}
+
+inline void BudgetLease::refund(std::uint32_t amount) noexcept {
+    if (amount > 0) budget_->give_back(amount);
+}
+
+}  // namespace resilience
+
+#endif

@@ -1,0 +1,21 @@
+# SPDX-License-Identifier: MIT
+file(STRINGS ${CASE} expect REGEX "^// expect: ")
+string(REPLACE "// expect: " "" expect "${expect}")
+if(NOT expect)
+  message(FATAL_ERROR "${CASE} has no line '// expect: <text>'")
+endif()
+set(compile ${CXX} -std=c++20 -fsyntax-only -I${INCLUDE} ${CASE})
+
+execute_process(COMMAND ${compile} -DCORRECT RESULT_VARIABLE status ERROR_VARIABLE output)
+if(NOT status EQUAL 0)
+  message(FATAL_ERROR "does not compile without its mistake either:\n${output}")
+endif()
+
+execute_process(COMMAND ${compile} RESULT_VARIABLE status ERROR_VARIABLE output)
+if(status EQUAL 0)
+  message(FATAL_ERROR "compiles")
+endif()
+string(FIND "${output}" "${expect}" at)
+if(at EQUAL -1)
+  message(FATAL_ERROR "is refused without '${expect}':\n${output}")
+endif()

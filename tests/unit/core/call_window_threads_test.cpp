@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: MIT
+#include <resilience/detail/count_ring.hpp>
+#include <resilience/detail/failure_run.hpp>
+#include <resilience/time_window.hpp>
+
+#include <doctest/doctest.h>
+
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <thread>
+#include <vector>
+
+#include "unit/core/linearizability.hpp"
+
+using namespace std::chrono_literals;
+using namespace resilience;
+using namespace resilience::testing;
+
+namespace {
+
+const TimePoint t0 = TimePoint{} + 1h;
+
+/// To count one call, or to ask for the counts.
+struct Operation {
+    bool asks = false;
+    CallOutcome outcome{};
+    CallCounts answer{};
+};
+
+/// The last calls, one after the other.
+struct Calls {
+    std::size_t size;
+    std::deque<CallOutcome> last{};
+
+    bool apply(const Operation& operation) {
+        if (!operation.asks) {
+            last.push_back(operation.outcome);
+            if (last.size() > size) last.pop_front();
+            return true;
+        }
+        CallCounts counts;
+        for (const CallOutcome& o : last) {
+            ++counts.calls;
+            if (o.failure) ++counts.failures;
+            if (o.slow) ++counts.slow;
+        }
+        return counts == operation.answer;
+    }
+};
+
+template <class Window>
+Operation perform(Window& window, Random& random) {
+    const std::uint64_t bits = random();
+    if (bits % 3 == 0) return {.asks = true, .answer = window.counts(0)};
+    const CallOutcome o{.failure = (bits & 8) != 0, .slow = (bits & 48) == 0};
+    window.record(0, o);
+    return {.outcome = o};
+}
+
+}  // namespace
+
+TEST_CASE(
+    "the histories of a count window are those of a list, for any size "
+    "(resilience4j#2379)"
+) {
+    using Ring = detail::CountRing<YieldingAtomic>;
+    for (const std::uint32_t size : {1u, 2u, 3u}) {
+        CAPTURE(size);
+        CHECK(
+            count_bad_histories<Operation>(
+                1500,
+                3,
+                5,
+                [&] { return std::make_unique<Ring>(size); },
+                Calls{size},
+                [](Ring& ring, Random& random) { return perform(ring, random); }
+            ) == 0
+        );
+    }
+}
+
+TEST_CASE("a history that no list explains is found out") {
+    const CallOutcome failure{.failure = true};
+    const std::vector<Event<Operation>> history{
+        {{.outcome = failure}, 0, 1},
+        {{.outcome = {}}, 2, 5},
+        {{.asks = true, .answer = {1, 1, 0}}, 3, 4},
+        {{.asks = true, .answer = {1, 1, 0}}, 6, 7}};
+    CHECK_FALSE(is_linearizable(Calls{1}, history));
+    CHECK(is_linearizable(Calls{1}, std::vector(history.begin(), history.end() - 1)));
+}
+
+namespace {
+
+/// A time window of one bucket, asked at one instant.
+struct OneBucket {
+    TimeWindow window{{.length = 1s, .buckets = 1}};
+    void record(std::uint32_t generation, CallOutcome o) noexcept {
+        window.record(generation, o, t0);
+    }
+    CallCounts counts(std::uint32_t generation) const noexcept {
+        return window.counts(generation, t0);
+    }
+};
+
+}  // namespace
+
+TEST_CASE("the histories of a time window of one bucket are those of a list") {
+    CHECK(
+        count_bad_histories<Operation>(
+            1500,
+            3,
+            5,
+            [] { return std::make_unique<OneBucket>(); },
+            Calls{1000},
+            [](OneBucket& window, Random& random) { return perform(window, random); }
+        ) == 0
+    );
+}
+
+TEST_CASE("what threads record is counted, every call once") {
+    constexpr std::uint32_t kThreads = 4;
+    constexpr std::uint32_t kCalls = 2000;
+    for (const std::uint32_t stripes : {1u, 8u}) {
+        TimeWindow time{{.length = 16s, .buckets = 16, .stripes = stripes}};
+        detail::CountRing<std::atomic> count{1023};
+        detail::FailureRun run;
+        std::vector<std::thread> threads;
+        for (std::uint32_t t = 0; t < kThreads; ++t) {
+            threads.emplace_back([&] {
+                for (std::uint32_t i = 0; i < kCalls; ++i) {
+                    const CallOutcome o{.failure = i % 2 == 0, .slow = i % 4 == 0};
+                    time.record(0, o, t0 + 16s * i / kCalls);
+                    count.record(0, o);
+                    run.record(0, true);
+                }
+            });
+        }
+        for (std::thread& thread : threads) thread.join();
+        const CallCounts expected{
+            kThreads * kCalls, kThreads * kCalls / 2, kThreads * kCalls / 4};
+        // Hour 1 is a multiple of 16 s, so all is within one window.
+        CHECK(time.counts(0, t0 + 16s - 1ns) == expected);
+        CHECK(run.length(0) == kThreads * kCalls);
+        const CallCounts last = count.counts(0);
+        CHECK(last.calls == 1023);
+        CHECK(last.failures <= 1023);
+        // The counts are those of the slots: as many successes empty them exactly.
+        for (int i = 0; i < 1023; ++i) count.record(0, {});
+        CHECK(count.counts(0) == CallCounts{1023, 0, 0});
+    }
+}
