@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// What WorkerPool costs next to a queue behind one mutex and next to Asio's thread pool, a
-// bare compare-and-swap and a bare clock read, in the same run. Compare medians:
+// What WorkerPool costs next to a queue behind one mutex and next to Asio's thread pool,
+// a bare compare-and-swap and a bare clock read, in the same run. Compare medians:
 //
 //   worker_pool --benchmark_repetitions=9 --benchmark_report_aggregates_only=true
 #include <resilience/worker_pool.hpp>
@@ -169,8 +169,9 @@ void latency(benchmark::State& state) {
                 done.store(true, std::memory_order_release);
             });
             while (!done.load(std::memory_order_acquire)) std::this_thread::yield();
-            waits.push_back(std::chrono::duration<double, std::micro>{started - submitted}
-                                .count());
+            waits.push_back(
+                std::chrono::duration<double, std::micro>{started - submitted}.count()
+            );
         }
     }
     state.counters["p50_us"] = bench::quantile(waits, 0.5);

@@ -8,8 +8,8 @@
 
 namespace resilience::detail {
 
-/// The instant `wait` from now, or the last one there is, for waits of the machine. `wait`
-/// is not negative.
+/// The instant `wait` from now, or the last one there is, for waits of the machine.
+/// `wait` is not negative.
 inline TimePoint instant_in(std::chrono::nanoseconds wait) noexcept {
     const TimePoint now = Clock::now();
     return wait < TimePoint::max() - now ? now + wait : TimePoint::max();

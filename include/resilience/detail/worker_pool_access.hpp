@@ -13,8 +13,7 @@ namespace resilience::detail {
 /// Lets the shells wait for space in their own way.
 struct WorkerPoolAccess {
     template <class Observer, class Now>
-    static const std::shared_ptr<TaskQueue>& queue(
-        const WorkerPool<Observer, Now>& pool
+    static const std::shared_ptr<TaskQueue>& queue(const WorkerPool<Observer, Now>& pool
     ) noexcept {
         return pool.queue_;
     }

@@ -268,7 +268,8 @@ TEST_CASE("P5: taking a and then b is taking a + b when both fit") {
                 REQUIRE(apart.try_acquire(a, at(now)));
                 REQUIRE(apart.try_acquire(b, at(now)));
             }
-            const LimiterSnapshot x = apart.snapshot(at(now)), y = together.snapshot(at(now));
+            const LimiterSnapshot x = apart.snapshot(at(now)),
+                                  y = together.snapshot(at(now));
             REQUIRE(x.available == y.available);
             REQUIRE(x.until_full == y.until_full);
         }
@@ -297,11 +298,14 @@ TEST_CASE("P6: take then cancel never raises a later level above the run without
             }
             now += random.in(0, time_of(o.burst, o) / 2);
             with.refund(r, at(now));
-            REQUIRE(with.snapshot(at(now)).until_full >= without.snapshot(at(now)).until_full);
+            REQUIRE(
+                with.snapshot(at(now)).until_full >= without.snapshot(at(now)).until_full
+            );
             // With nobody in between, the cancellation leaves no trace at all.
             if (round == 0 && quiet) {
                 REQUIRE(
-                    with.snapshot(at(now)).until_full == without.snapshot(at(now)).until_full
+                    with.snapshot(at(now)).until_full ==
+                    without.snapshot(at(now)).until_full
                 );
             }
         }

@@ -34,10 +34,9 @@ bool take(BucketWord& bucket, std::uint32_t n, std::int64_t at) {
 }  // namespace
 
 TEST_CASE("ticks and moments are rounded down, also before the epoch") {
-    const BucketLaw law =
-        BucketLaw::make(
-            {.tokens = 1, .period = 24h, .burst = 1u << 31, .range = BucketWord::kRange}
-        );
+    const BucketLaw law = BucketLaw::make(
+        {.tokens = 1, .period = 24h, .burst = 1u << 31, .range = BucketWord::kRange}
+    );
     REQUIRE(law.tick > 1);
     CHECK(law.tick_of(-1) == -1);
     CHECK(law.tick_of(0) == 0);
