@@ -21,13 +21,13 @@ namespace {
 RelayOptions checked(const RelayOptions& options) {
     using std::chrono::milliseconds;
     if (options.batch_size < 1 || options.batch_size > 10'000) {
-        throw std::invalid_argument("batch_size: must be 1 to 10000");
+        throw std::invalid_argument("RelayOptions::batch_size must be 1 to 10000");
     }
     if (options.poll_interval < milliseconds{1}) {
-        throw std::invalid_argument("poll_interval: must be at least 1 ms");
+        throw std::invalid_argument("RelayOptions::poll_interval must be at least 1 ms");
     }
     if (options.stale_after < milliseconds{1000}) {
-        throw std::invalid_argument("stale_after: must be at least 1 s");
+        throw std::invalid_argument("RelayOptions::stale_after must be at least 1 s");
     }
     return options;
 }

@@ -354,10 +354,16 @@ TEST_CASE("a bad relay option is named") {
     const auto make = [&](RelayOptions options) {
         Relay(io.get_executor(), source, sink, options);
     };
-    CHECK_THROWS_WITH(make({.batch_size = 0}), "batch_size: must be 1 to 10000");
     CHECK_THROWS_WITH(
-        make({.poll_interval = 0ms}), "poll_interval: must be at least 1 ms"
+        make({.batch_size = 0}), "RelayOptions::batch_size must be 1 to 10000"
     );
-    CHECK_THROWS_WITH(make({.stale_after = 1ms}), "stale_after: must be at least 1 s");
-    CHECK_THROWS_WITH(make({.retry = {.base = 0s}}), "base: must be positive");
+    CHECK_THROWS_WITH(
+        make({.poll_interval = 0ms}), "RelayOptions::poll_interval must be at least 1 ms"
+    );
+    CHECK_THROWS_WITH(
+        make({.stale_after = 1ms}), "RelayOptions::stale_after must be at least 1 s"
+    );
+    CHECK_THROWS_WITH(
+        make({.retry = {.base = 0s}}), "RetryOptions::base must be positive"
+    );
 }
