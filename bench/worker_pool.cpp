@@ -104,7 +104,7 @@ public:
 
     template <class F>
     void submit(F f) {
-        static_cast<void>(pool_.submit_wait(f));
+        if (!pool_.try_submit(f)) static_cast<void>(pool_.submit_wait(f));
     }
 
 private:

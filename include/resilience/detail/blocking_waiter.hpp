@@ -39,8 +39,15 @@ public:
     /// Waits for the end of the wait, for `stop`, or until `limit`. Returns whether the
     /// task was queued, or nothing if the wait goes on.
     std::optional<bool> wait(const std::stop_token& stop, TimePoint limit) {
+        const auto end = [this] {
+            const std::lock_guard lock{mutex_};
+            stopped_ = true;
+            resumed_.notify_one();
+        };
+        const std::stop_callback on_stop{stop, end};
         std::unique_lock lock{mutex_};
-        resumed_.wait_until(lock, stop, limit, [this] { return queued_.has_value(); });
+        const auto ended = [this] { return queued_.has_value() || stopped_; };
+        if (limit > Clock::now()) resumed_.wait_until(lock, limit, ended);
         return queued_;
     }
 
@@ -55,8 +62,9 @@ private:
     F& f_;
     const TaskOptions& options_;
     std::mutex mutex_;
-    std::condition_variable_any resumed_;
+    std::condition_variable resumed_;
     std::optional<bool> queued_;
+    bool stopped_ = false;
 };
 
 }  // namespace resilience::detail

@@ -24,7 +24,9 @@ template <template <class> class Atomic>
 class CountRing {
 public:
     explicit CountRing(std::uint32_t size)
-        : size_{size}, slots_{std::make_unique<Atomic<std::uint32_t>[]>(size)} {}
+        : size_{size}, slots_{std::make_unique<Atomic<std::uint32_t>[]>(size)} {
+        for (std::uint32_t i = 0; i < size; ++i) slots_[i].store(kUnused);
+    }
 
     void record(std::uint32_t generation, CallOutcome outcome) noexcept {
         const std::uint32_t code = CountWord::code_of(outcome);
@@ -66,6 +68,9 @@ public:
     }
 
 private:
+    // What no call leaves behind, so that a slot never holds anything twice.
+    static constexpr std::uint32_t kUnused = ~std::uint32_t{0};
+
     // Writes the latest call of `seen` into its slot, unless that is done already.
     // Returns false if the word has changed meanwhile.
     bool settle(std::uint64_t seen) noexcept {
@@ -75,7 +80,8 @@ private:
         const std::uint32_t wanted = ticket << 2 | word.last;
         std::uint32_t held = slot.load();
         // While the word is what it was, the slot holds either what is wanted or a call
-        // that is a round older; the exchange fails once anybody has replaced the latter.
+        // that is a round older. No slot holds the same twice, so the exchange fails only
+        // because another thread has been here.
         if (word_.load() != seen) return false;
         if (held != wanted) slot.compare_exchange_strong(held, wanted);
         return true;

@@ -107,12 +107,12 @@ private:
     }
 
     const std::chrono::nanoseconds spin_;
+    // A wake-up needs both: they share a cache line.
     alignas(64) std::atomic<std::uint32_t> word_{0};
-
-    alignas(64) std::mutex mutex_;
+    std::uint32_t wake_ups_ = 0;  // given and not yet taken; guarded by mutex_
+    std::mutex mutex_;
+    bool open_ = false;  // guarded by mutex_
     std::condition_variable waking_;
-    std::uint32_t wake_ups_ = 0;  // given and not yet taken
-    bool open_ = false;
 };
 
 }  // namespace resilience::detail

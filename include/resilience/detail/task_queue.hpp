@@ -286,10 +286,9 @@ private:
     std::array<TaskLevel, priority_count> levels_;
 
     alignas(64) ShortLock consumers_;
-    std::uint64_t turn_ = 0;  // guarded by consumers_
-
-    alignas(64) std::atomic<bool> closed_{false};
+    std::uint64_t turn_ = 0;           // guarded by consumers_
     std::atomic<bool> halted_{false};  // written under consumers_
+    std::atomic<bool> closed_{false};
     Idlers idlers_;
 };
 

@@ -29,7 +29,7 @@ inline AllocationTally& allocation_tally() noexcept {
     return tally;
 }
 
-inline void* allocate(std::size_t size, std::size_t alignment = 0) {
+inline void* allocate(std::size_t size, std::align_val_t alignment = {}) {
     AllocationTally& tally = allocation_tally();
     if (tally.made == tally.fail_at) {
         tally.fail_at = kNeverFail;
@@ -39,15 +39,26 @@ inline void* allocate(std::size_t size, std::size_t alignment = 0) {
     ++tally.made;
     tally.bytes += size;
     if (size == 0) size = 1;
+    const auto multiple = static_cast<std::size_t>(alignment);
     void* block = nullptr;
-    if (alignment > alignof(std::max_align_t)) {
-        const std::size_t whole = (size + alignment - 1) / alignment * alignment;
-        block = whole >= size ? std::aligned_alloc(alignment, whole) : nullptr;
+    if (multiple > alignof(std::max_align_t)) {
+        const std::size_t whole = (size + multiple - 1) / multiple * multiple;
+        block = whole >= size ? std::aligned_alloc(multiple, whole) : nullptr;
     } else {
         block = std::malloc(size);
     }
     if (!block) throw std::bad_alloc{};
     return block;
+}
+
+inline void* allocate_or_null(
+    std::size_t size, std::align_val_t alignment = {}
+) noexcept {
+    try {
+        return allocate(size, alignment);
+    } catch (const std::bad_alloc&) {
+        return nullptr;
+    }
 }
 
 inline void deallocate(void* block) noexcept {
@@ -164,29 +175,38 @@ std::uint64_t fail_each_allocation(Work work, Check check) {
 /// Replaces the program's `operator new` and `operator delete` by ones that count, and
 /// fail when told to. Stands at namespace scope in one source file of a program, or in
 /// several.
-#define RESILIENCE_COUNT_ALLOCATIONS                                                 \
-    [[gnu::weak]] void* operator new(std::size_t size) {                             \
-        return resilience::testing::detail::allocate(size);                          \
-    }                                                                                \
-    [[gnu::weak]] void* operator new(std::size_t size, std::align_val_t alignment) { \
-        return resilience::testing::detail::allocate(                                \
-            size, static_cast<std::size_t>(alignment)                                \
-        );                                                                           \
-    }                                                                                \
-    [[gnu::weak]] void operator delete(void* block) noexcept {                       \
-        resilience::testing::detail::deallocate(block);                              \
-    }                                                                                \
-    [[gnu::weak]] void operator delete(void* block, std::size_t) noexcept {          \
-        resilience::testing::detail::deallocate(block);                              \
-    }                                                                                \
-    [[gnu::weak]] void operator delete(void* block, std::align_val_t) noexcept {     \
-        resilience::testing::detail::deallocate(block);                              \
-    }                                                                                \
-    [[gnu::weak]] void operator delete(                                              \
-        void* block, std::size_t, std::align_val_t                                   \
-    ) noexcept {                                                                     \
-        resilience::testing::detail::deallocate(block);                              \
-    }                                                                                \
+#define RESILIENCE_COUNT_ALLOCATIONS            \
+    RESILIENCE_DETAIL_REPLACE_NEW(new, delete); \
+    RESILIENCE_DETAIL_REPLACE_NEW(new[], delete[])
+
+// Every form, since a sanitizer brings its own of those that are not replaced.
+#define RESILIENCE_DETAIL_REPLACE_NEW(NEW, DELETE)                                               \
+    [[gnu::weak]] void* operator NEW(std::size_t size) {                                         \
+        return resilience::testing::detail::allocate(size);                                      \
+    }                                                                                            \
+    [[gnu::weak]] void* operator NEW(std::size_t size, std::align_val_t alignment) {             \
+        return resilience::testing::detail::allocate(size, alignment);                           \
+    }                                                                                            \
+    [[gnu::weak]] void* operator NEW(std::size_t size, const std::nothrow_t&) noexcept {         \
+        return resilience::testing::detail::allocate_or_null(size);                              \
+    }                                                                                            \
+    [[gnu::weak]] void*                                                                          \
+    operator NEW(std::size_t size, std::align_val_t alignment, const std::nothrow_t&) noexcept { \
+        return resilience::testing::detail::allocate_or_null(size, alignment);                   \
+    }                                                                                            \
+    RESILIENCE_DETAIL_REPLACE_DELETE(DELETE, void* block);                                       \
+    RESILIENCE_DETAIL_REPLACE_DELETE(DELETE, void* block, std::size_t);                          \
+    RESILIENCE_DETAIL_REPLACE_DELETE(DELETE, void* block, std::align_val_t);                     \
+    RESILIENCE_DETAIL_REPLACE_DELETE(DELETE, void* block, const std::nothrow_t&);                \
+    RESILIENCE_DETAIL_REPLACE_DELETE(                                                            \
+        DELETE, void* block, std::size_t, std::align_val_t                                       \
+    );                                                                                           \
+    RESILIENCE_DETAIL_REPLACE_DELETE(DELETE, void* block, std::align_val_t, const std::nothrow_t&)
+
+#define RESILIENCE_DETAIL_REPLACE_DELETE(DELETE, ...)          \
+    [[gnu::weak]] void operator DELETE(__VA_ARGS__) noexcept { \
+        resilience::testing::detail::deallocate(block);        \
+    }                                                          \
     static_assert(true)
 
 #endif

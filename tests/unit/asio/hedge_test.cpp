@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include <resilience/asio/hedge.hpp>
+#include <resilience/testing/allocation_counter.hpp>
 #include <resilience/testing/cancel_everywhere.hpp>
 #include <resilience/testing/scripted_operation.hpp>
 #include <resilience/testing/seeded_random.hpp>
@@ -9,6 +10,7 @@
 #include <boost/asio/cancellation_signal.hpp>
 #include <boost/asio/detached.hpp>
 #include <boost/asio/steady_timer.hpp>
+#include <boost/asio/strand.hpp>
 #include <boost/asio/thread_pool.hpp>
 #include <boost/asio/use_future.hpp>
 
@@ -19,6 +21,8 @@
 #include <optional>
 #include <stdexcept>
 #include <vector>
+
+RESILIENCE_COUNT_ALLOCATIONS;
 
 namespace {
 
@@ -428,4 +432,28 @@ TEST_CASE("hedge: coroutines on a pool of threads need no strand of their own") 
     }
     for (auto& end : ends) CHECK(end.get() == 1);
     CHECK(hedge.snapshot().calls == 50);
+}
+
+TEST_CASE("hedge: on a strand, quick calls allocate nothing once the first ones are made"
+) {
+    net::io_context context;
+    RetryBudget budget;
+    Hedge hedge{{.delay = 1h, .idempotent = true}, budget};
+    std::uint64_t made = 1;
+    const auto work = []() -> net::awaitable<Result<int>> { co_return 1; };
+    net::co_spawn(
+        net::make_strand(context),
+        [&]() -> net::awaitable<void> {
+            for (int round = 0; round < 2; ++round) {
+                testing::AllocationCounter counter;
+                for (int i = 0; i < 10; ++i) {
+                    (void)co_await co_with_hedge(hedge, work);
+                }
+                made = counter.made();
+            }
+        },
+        net::detached
+    );
+    context.run();
+    CHECK(made == 0);
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include <resilience/asio/timeout.hpp>
+#include <resilience/testing/allocation_counter.hpp>
 #include <resilience/testing/cancel_everywhere.hpp>
 #include <resilience/testing/scripted_operation.hpp>
 #include <resilience/testing/virtual_time.hpp>
@@ -11,6 +12,7 @@
 #include <boost/asio/detached.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/steady_timer.hpp>
+#include <boost/asio/strand.hpp>
 #include <boost/asio/thread_pool.hpp>
 #include <boost/asio/use_future.hpp>
 
@@ -23,6 +25,8 @@
 #include <stdexcept>
 #include <string>
 #include <vector>
+
+RESILIENCE_COUNT_ALLOCATIONS;
 
 namespace {
 
@@ -424,4 +428,26 @@ TEST_CASE("timeout: coroutines on a pool of threads need no strand of their own"
         if (i % 2) CHECK(end == -1);
     }
     CHECK(timeout.snapshot().timed_out >= 25);
+}
+
+TEST_CASE("timeout: on a strand, calls allocate nothing once the first ones are made") {
+    net::io_context context;
+    Timeout timeout{{.limit = 1h}};
+    std::uint64_t made = 1;
+    const auto work = []() -> net::awaitable<Result<int>> { co_return 1; };
+    net::co_spawn(
+        net::make_strand(context),
+        [&]() -> net::awaitable<void> {
+            for (int round = 0; round < 2; ++round) {
+                testing::AllocationCounter counter;
+                for (int i = 0; i < 10; ++i) {
+                    (void)co_await co_with_timeout(timeout, work);
+                }
+                made = counter.made();
+            }
+        },
+        net::detached
+    );
+    context.run();
+    CHECK(made == 0);
 }

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "unit/core/linearizability.hpp"
+#include "unit/core/stepped_thread.hpp"
 
 using namespace std::chrono_literals;
 using namespace resilience;
@@ -71,15 +72,48 @@ TEST_CASE(
         CAPTURE(size);
         CHECK(
             count_bad_histories<Operation>(
-                1500,
+                2500,
                 3,
-                5,
+                4,
                 [&] { return std::make_unique<Ring>(size); },
                 Calls{size},
                 [](Ring& ring, Random& random) { return perform(ring, random); }
             ) == 0
         );
     }
+}
+
+TEST_CASE("a thread that is held up before its slot does no harm when it goes on") {
+    detail::CountRing<SteppedAtomic> ring{1};
+    const auto success = [&] { ring.record(0, {}); };
+    const auto failure = [&] { ring.record(0, {.failure = true}); };
+    SteppedThread late{success};
+    late.advance(3);  // it is about to write the slot, which is as new
+    success();
+    SteppedThread second{failure};
+    second.advance(5);  // it has counted the failure, and not written the slot
+    SteppedThread third{success};
+    third.advance(3);  // it is about to write the slot in the second's place
+    late.advance(1);
+    third.finish();
+    CHECK(ring.counts(0) == CallCounts{1, 0, 0});
+    second.finish();
+    late.finish();
+    CHECK(ring.counts(0) == CallCounts{1, 0, 0});
+}
+
+TEST_CASE("a thread that is held up for a whole round writes no slot") {
+    detail::CountRing<SteppedAtomic> ring{1};
+    SteppedThread late{[&] { ring.record(0, {.failure = true}); }};
+    late.advance(1);  // it has read the word
+    for (int i = 0; i < 3; ++i) ring.record(0, {.failure = true});
+    SteppedThread last{[&] { ring.record(0, {.slow = true}); }};
+    last.advance(3);
+    late.advance(3);
+    last.finish();
+    late.finish();
+    ring.record(0, {});
+    CHECK(ring.counts(0) == CallCounts{1, 0, 0});
 }
 
 TEST_CASE("a history that no list explains is found out") {

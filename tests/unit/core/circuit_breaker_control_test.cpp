@@ -256,6 +256,32 @@ TEST_CASE("admission, outcome, refusal and transition allocate nothing") {
     }
 }
 
+TEST_CASE("memory that runs out in the constructor or in reconfigure changes nothing") {
+    const std::uint64_t made = fail_each_allocation(
+        [] { CircuitBreaker<> breaker{{.window = TimeWindowOptions{}}}; }, [] {}
+    );
+    CHECK(made >= 3);
+    CircuitBreaker breaker{quick()};
+    call(breaker, Verdict::transient);
+    CircuitBreakerOptions other = quick();
+    other.window = TimeWindowOptions{};
+    other.open_for = 9s;
+    std::uint64_t changed = 0;
+    fail_each_allocation(
+        [&] { breaker.reconfigure(other); },
+        [&] {
+            if (breaker.options().open_for == 9s) {
+                ++changed;
+            } else {
+                CHECK(breaker.snapshot(t0).counts.failures == 1);
+                CHECK(breaker.snapshot(t0).generation == 0);
+            }
+        }
+    );
+    CHECK(changed == 1);
+    CHECK(breaker.snapshot(t0).generation == 1);
+}
+
 TEST_CASE("70 resets do not bring back what was counted before") {
     for (const WindowOptions& window :
          {WindowOptions{TimeWindowOptions{}}, WindowOptions{CountWindowOptions{}}}) {

@@ -24,6 +24,7 @@ public:
         pause();
         return value_.load();
     }
+    void store(T value) noexcept { value_.store(value); }
     bool compare_exchange_weak(T& seen, T next) noexcept {
         pause();
         return value_.compare_exchange_weak(seen, next);

@@ -75,6 +75,20 @@ TEST_CASE("allocations of this thread are counted, with their bytes; others are 
     CHECK(counter.made() >= before);
 }
 
+TEST_CASE("arrays are counted, and what may not throw yields null when it fails") {
+    testing::AllocationCounter counter;
+    void* array = ::operator new[](100);
+    void* maybe = ::operator new(10, std::nothrow);
+    CHECK(counter.made() == 2);
+    CHECK(counter.bytes() == 110);
+    ::operator delete[](array);
+    ::operator delete(maybe, std::nothrow);
+    CHECK(counter.freed() == 2);
+    testing::FailingAllocation failing{0};
+    CHECK(::operator new(10, std::nothrow) == nullptr);
+    CHECK(failing.failed());
+}
+
 TEST_CASE("the allocation asked for fails, once, and none after the object's end") {
     {
         testing::FailingAllocation failing{1};

@@ -329,9 +329,12 @@ TEST_CASE("WorkerPool: a submission allocates nothing, taken or refused") {
                            .has_value();
     const bool second = pool.try_submit([] {}).has_value();
     const bool third = pool.try_submit([] {}).has_value();
+    const bool fourth =
+        pool.submit_wait([] {}, {.deadline = TimePoint::min()}).has_value();
+    const bool low = pool.submit_wait([] {}, {.priority = Priority::low}).has_value();
     const std::uint64_t made = counter.made();
     CHECK(made == 0);
-    CHECK((first && second && !third));
+    CHECK((first && second && !third && !fourth && low));
     block.go();
     std::uint64_t on_worker = 1;
     REQUIRE(pool.submit_wait([&] {

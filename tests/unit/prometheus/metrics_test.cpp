@@ -275,6 +275,24 @@ TEST_CASE("A policy whose snapshot throws, and what is no metric, is left out an
     CHECK(exposed(metrics, "resilience_scrape_errors_total") == "8");
 }
 
+TEST_CASE("A reading whose name a metric of another type has is left out and counted") {
+    Metrics metrics{{.profile = {.names = {{"meter_level", "label_overflows"}}}}};
+    Metrics clash{{.profile = {.names = {{"meter_level", "request_duration_seconds"}}}}};
+    auto registry = std::make_shared<Registry>();
+    REQUIRE(!registry->add("a", workers::meter({{"level", 3}})));
+    for (Metrics* each : {&metrics, &clash}) {
+        each->requests("a").record(Verdict::success, 1ms);
+        each->collect(registry);
+    }
+    CHECK(exposed(metrics, "resilience_label_overflows{name=\"a\"}") == "3");
+    CHECK(exposed(metrics, "resilience_scrape_errors_total") == "0");
+    CHECK(exposed(clash, "resilience_request_duration_seconds{name=\"a\"}") == "3");
+    CHECK(
+        exposed(clash, "resilience_request_duration_seconds_count{name=\"a\"}") == "none"
+    );
+    CHECK(exposed(clash, "resilience_scrape_errors_total") == "3");
+}
+
 TEST_CASE("Names that the text format has to escape are escaped") {
     Metrics metrics;
     metrics.observer("a\"b\\c\nd").on(CircuitProbe{1});

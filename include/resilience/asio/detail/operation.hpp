@@ -30,11 +30,17 @@ namespace resilience::detail {
 /// An executor over `executor` that runs one handler at a time: itself where that is
 /// known, else a strand.
 inline net::any_io_executor serial(const net::any_io_executor& executor) {
+    using OfContext = net::io_context::executor_type;
+    using OfPool = net::thread_pool::executor_type;
     const bool known = time_source(executor) ||
                        executor.target<net::strand<net::any_io_executor>>() ||
-                       executor.target<net::strand<net::io_context::executor_type>>() ||
-                       executor.target<net::strand<net::thread_pool::executor_type>>();
-    return known ? executor : net::any_io_executor{net::make_strand(executor)};
+                       executor.target<net::strand<OfContext>>() ||
+                       executor.target<net::strand<OfPool>>();
+    if (known) return executor;
+    // Each copy of an erased strand over an erased executor would allocate.
+    if (const auto* inner = executor.target<OfContext>()) return net::make_strand(*inner);
+    if (const auto* inner = executor.target<OfPool>()) return net::make_strand(*inner);
+    return net::make_strand(executor);
 }
 
 template <class T>
