@@ -3,9 +3,8 @@
 // system is otherwise idle: one event every 50 ms, written through a connection of its
 // own.
 //
-// Run:    eval "$(scripts/services env)"; build/release/bench/bench_relay_latency
-// [events] Prints: quantiles, for polling with the default settings and others, and for a
-// writer
+// Run:    eval "$(scripts/services env)"; bench_relay_latency [events]
+// Prints: quantiles, for polling with the default settings and others, and for a writer
 //         that wakes the relay.
 #include "bench/median.hpp"
 #include "bench/relay_bench.hpp"

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
 // Limits calls with one bucket, then with one bucket per user.
 //
-// Run:    limit_calls
-// Prints: which calls are admitted and, for the others, when to come back. Time is made
-// up
-//         here, so the output never changes; leave out the last argument of each call to
-//         use the real clock.
+// Run:    example_limit_calls
+// Prints: which calls are admitted and, for the others, when to come back.
+//
+// Time is made up here, so the output never changes; leave out the last argument of each
+// call to use the real clock.
 #include <resilience/keyed_limiter.hpp>
 #include <resilience/token_bucket.hpp>
 

@@ -1,13 +1,11 @@
 // SPDX-License-Identifier: MIT
 // Writes an event into a libpq transaction that the program already has.
 //
-// Run:    outbox_in_libpq, with DB_HOST, DB_PORT, DB_USER, DB_PASSWORD and DB_NAME set,
-// as by
-//         `eval "$(scripts/services env)"`.
-// Prints: that the event is there if, and only if, the user is. Tables live in the
-// session
-//         alone, so nothing stays behind; in a real database `migrate up` makes them and
-//         the relay delivers what is committed.
+// Run:    eval "$(scripts/services env)"; example_outbox_in_libpq
+// Prints: that the event is there if, and only if, the user is.
+//
+// Its tables live in the session alone, so nothing stays behind; in a real database
+// `migrate up` makes them and the relay delivers what is committed.
 #include <resilience/outbox.hpp>
 #include <resilience/postgres/libpq_transaction.hpp>
 

@@ -105,6 +105,30 @@ TEST_CASE("O11: a backfill that was killed goes on and writes no event twice") {
     }
 }
 
+TEST_CASE("O11: two processes with the same request share its run and copy nothing twice"
+) {
+    for (const auto kind : kinds) {
+        Stack stack(kind);
+        stack.start_server();
+        create_users(stack, 50);
+        const std::vector<std::string> command{
+            BACKFILL, "-aggregate-type=user", "-chunk=1"};
+        bool shared = false;
+        for (std::size_t tries = 1; tries <= 5 && !shared; ++tries) {
+            Process first(command, stack.environment(), stack.folder() / "first.log");
+            Process second(command, stack.environment(), stack.folder() / "second.log");
+            CHECK(first.wait() == 0);
+            CHECK(second.wait() == 0);
+            const auto runs = stack.sql("SELECT id FROM backfill_runs").size();
+            const auto events = stack.sql("SELECT id FROM outbox_events").size();
+            CHECK(events == 50 + 50 * runs);
+            // One that begins when the other has ended makes a run of its own.
+            shared = runs < 2 * tries;
+        }
+        CHECK(shared);
+    }
+}
+
 TEST_CASE("O11: a bad backfill request is refused in one sentence that names the setting"
 ) {
     ScratchFolder folder;

@@ -35,6 +35,8 @@ struct Run {
     std::int64_t last_seq = 0;
     std::int64_t max_seq = 0;
     std::int64_t emitted = 0;
+    std::int64_t copied = 0;  // by this process, in this chunk
+    bool resumed = false;
     bool finished = false;
 };
 
@@ -84,14 +86,20 @@ Result<Run> read_run(const Rows& rows) {
         .emitted = *emitted};
 }
 
+// The open run of the request, which is made if there is none; unless it is `known`: then
+// its absence says that another process has finished it.
 template <class Transaction>
 net::awaitable<Result<Run>> open_run(
-    Transaction& transaction, const Dialect& dialect, const Request& request
+    Transaction& transaction,
+    const Dialect& dialect,
+    const Request& request,
+    const std::string& known
 ) {
     auto rows =
         co_await backing::execute(transaction, dialect.find_run, fingerprint(request));
     if (!rows) co_return rows.error();
-    if (rows->empty()) {
+    const bool resumed = !rows->empty();
+    if (known.empty() && !resumed) {
         auto made = co_await backing::execute(
             transaction, dialect.insert_run, fingerprint(request)
         );
@@ -101,7 +109,12 @@ net::awaitable<Result<Run>> open_run(
         );
         if (!rows) co_return rows.error();
     }
-    co_return read_run(*rows);
+    if (rows->empty()) co_return Run{.id = known, .finished = true};
+    auto run = read_run(*rows);
+    if (!run) co_return run;
+    if (!known.empty() && run->id != known) co_return Run{.id = known, .finished = true};
+    run->resumed = resumed;
+    co_return run;
 }
 
 // Copies the next chunk and moves the position with it, in the transaction of the caller.
@@ -110,10 +123,11 @@ net::awaitable<Result<Run>> copy_chunk(
     Transaction& transaction,
     const Dialect& dialect,
     const Request& request,
-    const Outbox& outbox
+    const Outbox& outbox,
+    const std::string& known
 ) {
-    auto run = co_await open_run(transaction, dialect, request);
-    if (!run) co_return run;
+    auto run = co_await open_run(transaction, dialect, request, known);
+    if (!run || run->finished) co_return run;
     std::int64_t wanted = request.chunk;
     if (request.limit > 0) wanted = std::min(wanted, request.limit - run->emitted);
     auto rows = co_await backing::execute(
@@ -144,6 +158,7 @@ net::awaitable<Result<Run>> copy_chunk(
         auto written = co_await append_row(transaction, std::move(copy));
         if (!written) co_return written.error();
         ++run->emitted;
+        ++run->copied;
     }
     run->finished = static_cast<std::int64_t>(rows->size()) < wanted ||
                     (request.limit > 0 && run->emitted >= request.limit);
@@ -180,26 +195,32 @@ net::awaitable<Result<Run>> in_transaction(backing::Database& database, Work wor
 net::awaitable<Result<void>> copy_all(
     Request request, backing::Database& database, Outbox outbox
 ) {
-    for (bool first = true;; first = false) {
+    std::string known;
+    std::int64_t copied = 0;
+    for (;;) {
         const auto run = co_await in_transaction(
             database,
             [&](auto& transaction, const Dialect& dialect) {
-                return copy_chunk(transaction, dialect, request, outbox);
+                return copy_chunk(transaction, dialect, request, outbox, known);
             }
         );
         if (!run) co_return run.error();
-        if (first && run->emitted > request.chunk) {
+        if (known.empty() && run->resumed) {
             std::printf("going on with a run that had not finished\n");
         }
-        std::printf(
-            "%lld events written, position %lld of %lld\n",
-            static_cast<long long>(run->emitted),
-            static_cast<long long>(run->last_seq),
-            static_cast<long long>(run->max_seq)
-        );
-        std::fflush(stdout);
+        known = run->id;
+        copied += run->copied;
+        if (run->max_seq > 0) {
+            std::printf(
+                "%lld events written, position %lld of %lld\n",
+                static_cast<long long>(run->emitted),
+                static_cast<long long>(run->last_seq),
+                static_cast<long long>(run->max_seq)
+            );
+            std::fflush(stdout);
+        }
         if (run->finished) {
-            std::printf("done: %lld events\n", static_cast<long long>(run->emitted));
+            std::printf("done: %lld events\n", static_cast<long long>(copied));
             co_return Result<void>{};
         }
     }

@@ -26,7 +26,8 @@ inline constexpr Dialect postgres_dialect{
         "WHERE request = $1 AND finished_at IS NULL FOR UPDATE",
     .insert_run =
         "INSERT INTO backfill_runs (id, request, max_seq) "
-        "SELECT gen_random_uuid(), $1, coalesce(max(seq), 0) FROM outbox_events",
+        "SELECT gen_random_uuid(), $1, coalesce(max(seq), 0) FROM outbox_events "
+        "ON CONFLICT DO NOTHING",
     .move_run = "UPDATE backfill_runs SET last_seq = $1, emitted = $2 WHERE id = $3",
     .finish_run =
         "UPDATE backfill_runs SET last_seq = $1, emitted = $2, finished_at = now() "
@@ -55,7 +56,7 @@ inline constexpr Dialect sqlite_dialect{
     .insert_run =
         "INSERT INTO backfill_runs (id, request, max_seq) "
         "SELECT lower(hex(randomblob(16))), ?1, coalesce(max(seq), 0) "
-        "FROM outbox_events",
+        "FROM outbox_events WHERE true ON CONFLICT DO NOTHING",
     .move_run = "UPDATE backfill_runs SET last_seq = ?1, emitted = ?2 WHERE id = ?3",
     .finish_run =
         "UPDATE backfill_runs SET last_seq = ?1, emitted = ?2, "
