@@ -17,6 +17,13 @@ void declare(Config& config, AppOptions& options) {
                 1'000'000,
                 "Most connections at once; more wait to be accepted"
             )
+            .integer(
+                "HTTP_BODY_BUDGET",
+                server.body_budget,
+                static_cast<std::int64_t>(server.body_limit),
+                std::int64_t{1} << 40,
+                "Most bytes of request bodies held at once; more is a 503"
+            )
             .duration(
                 "HTTP_HANDLER_TIMEOUT",
                 server.handler_timeout,

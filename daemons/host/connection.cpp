@@ -38,6 +38,7 @@ Connection::Connection(
       watchdog_(socket_.get_executor()),
       // Room for a whole header and what follows it in the same packet.
       buffer_(server_->options.header_limit + read_size),
+      body_share_(server_->bodies),
       random_state_(seed) {
     const ServerOptions& o = server_->options;
     tick_ = std::min(
@@ -83,6 +84,7 @@ net::awaitable<void> Connection::run() {
 net::awaitable<Connection::Read> Connection::read_request() {
     std::string peer = std::move(request_.peer);
     request_.reset();
+    body_share_.clear();
     request_.peer = std::move(peer);
     route_ = nullptr;
     target_.clear();
@@ -139,6 +141,11 @@ bool Connection::parse(bool header_only) {
         const std::size_t parsed = parser_->put(buffer_.data(), ec);
         if (ec && ec != HttpError::need_more) guess_request_line();
         buffer_.consume(parsed);
+        if (!body_share_.grow_to(request_.body.size())) {
+            refuse(503, "overloaded", "Too many bodies are on their way", "");
+            refusal_.problem->retry_after = std::chrono::seconds{1};
+            return false;
+        }
         if (ec == HttpError::need_more) {
             if (buffer_.size() < buffer_.max_size()) return true;
             guess_request_line();
@@ -299,6 +306,9 @@ void Connection::refuse(
     server_->metrics.rejected(slug);
     refusal_ = Problem{status, std::move(slug), std::move(title), std::move(detail)};
     refusal_.close = true;
+    // Nobody reads it, and the connection may linger.
+    std::string{}.swap(request_.body);
+    body_share_.clear();
 }
 
 void Connection::enter(Step step, std::chrono::milliseconds limit) {

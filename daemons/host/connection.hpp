@@ -2,6 +2,7 @@
 #ifndef RESILIENCE_HOST_CONNECTION_HPP
 #define RESILIENCE_HOST_CONNECTION_HPP
 
+#include "host/body_budget.hpp"
 #include "host/request.hpp"
 #include "host/request_parser.hpp"
 #include "host/response_writer.hpp"
@@ -101,6 +102,7 @@ private:
     std::optional<RequestParser> parser_;
     std::string target_;
     Request request_;
+    BodyBudget::Share body_share_;
     const Route* route_ = nullptr;
     TimePoint start_;
     // The answer to a request that never reached a handler.

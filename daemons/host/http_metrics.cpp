@@ -32,7 +32,8 @@ HttpMetrics::HttpMetrics(Metrics& metrics)
           {"reason"}
       )),
       connections_(metrics.gauge("http_connections", "Open connections.")),
-      in_flight_(metrics.gauge("http_requests_in_flight", "Requests being answered.")) {}
+      in_flight_(metrics.gauge("http_requests_in_flight", "Requests being answered.")),
+      body_bytes_(metrics.gauge("http_body_bytes", "Bytes of request bodies held.")) {}
 
 void HttpMetrics::prepare(const Router& router) {
     routes_.clear();

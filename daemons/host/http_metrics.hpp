@@ -36,6 +36,7 @@ public:
 
     const Gauge& connections() const noexcept { return connections_; }
     const Gauge& in_flight() const noexcept { return in_flight_; }
+    const Gauge& body_bytes() const noexcept { return body_bytes_; }
 
 private:
     struct RouteSeries {
@@ -51,6 +52,7 @@ private:
     CounterFamily rejected_;
     Gauge connections_;
     Gauge in_flight_;
+    Gauge body_bytes_;
     std::vector<std::unique_ptr<RouteSeries>> routes_;
 };
 

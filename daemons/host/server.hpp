@@ -25,6 +25,9 @@ struct ServerOptions {
     std::string server_name = "resilience";
     /// Most bytes of a body; more is a 413. Default 1 MiB.
     std::size_t body_limit = 1024 * 1024;
+    /// Most bytes of bodies that all connections hold together; more is a 503. At least
+    /// @ref body_limit; default 64 MiB.
+    std::int64_t body_budget = 64 * 1024 * 1024;
     /// Most bytes of request line and header; more is a 431. Default 16 KiB.
     std::size_t header_limit = 16 * 1024;
     /// Most connections; more wait in the system's queue. Default 10,000.

@@ -2,6 +2,7 @@
 #ifndef RESILIENCE_HOST_SERVER_STATE_HPP
 #define RESILIENCE_HOST_SERVER_STATE_HPP
 
+#include "host/body_budget.hpp"
 #include "host/http_metrics.hpp"
 #include "host/log.hpp"
 #include "host/router.hpp"
@@ -17,6 +18,8 @@ struct ServerState {
     const Router& router;
     Log& log;
     HttpMetrics metrics;
+    BodyBudget bodies{
+        static_cast<std::size_t>(options.body_budget), metrics.body_bytes()};
     std::atomic<bool> draining = false;
 };
 

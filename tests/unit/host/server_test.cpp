@@ -92,6 +92,21 @@ TEST_CASE_FIXTURE(Loopback, "The 413 reaches a client that is still sending") {
     CHECK(client.receive().status == 413);
 }
 
+TEST_CASE_FIXTURE(Loopback, "A body for which there is no room is a 503") {
+    options.body_budget = 1500;
+    start();
+    const Reply refused = connect().ask(post("/echo", std::string(1501, 'x')));
+    CHECK(refused.status == 503);
+    CHECK(refused.field("Retry-After") == "1");
+    CHECK(refused.field("Connection") == "close");
+    Client client = connect();
+    for (int i = 0; i < 3; ++i) {
+        CHECK(client.ask(post("/echo", std::string(1000, 'x'))).status == 200);
+    }
+    CHECK(client.ask(get("/hello")).status == 200);
+    CHECK(metrics.serialize().find("http_body_bytes 0") != std::string::npos);
+}
+
 TEST_CASE_FIXTURE(Loopback, "A header block over the limit is a 431") {
     start();
     const std::string field(17 * 1024, 'x');
