@@ -3,7 +3,9 @@
 // clock read, in the same run. Compare medians:
 //
 //   token_bucket --benchmark_repetitions=9 --benchmark_report_aggregates_only=true
+#include <resilience/clock.hpp>
 #include <resilience/token_bucket.hpp>
+#include <resilience/tsc_clock.hpp>
 
 #include <benchmark/benchmark.h>
 
@@ -38,6 +40,23 @@ void bare_clock_read(benchmark::State& state) {
     for (auto _ : state) benchmark::DoNotOptimize(Clock::now());
 }
 BENCHMARK(bare_clock_read);
+
+void bare_coarse_clock_read(benchmark::State& state) {
+    for (auto _ : state) benchmark::DoNotOptimize(resilience::CoarseClock::now());
+}
+BENCHMARK(bare_coarse_clock_read);
+
+void bare_counter_read(benchmark::State& state) {
+    for (auto _ : state) benchmark::DoNotOptimize(resilience::detail::TscCounter::read());
+}
+BENCHMARK(bare_counter_read);
+
+void tsc_clock_read(benchmark::State& state) {
+    const resilience::TscClock clock;
+    for (auto _ : state) benchmark::DoNotOptimize(clock.now());
+    state.SetLabel(clock.counting() ? "counting" : "falls back to the system's clock");
+}
+BENCHMARK(tsc_clock_read);
 
 // Time moves on by one token's worth with each call, so every call is admitted.
 void admit(benchmark::State& state, const TokenBucketOptions& options) {
@@ -75,6 +94,25 @@ void admit_with_clock(benchmark::State& state) {
     }
 }
 BENCHMARK(admit_with_clock);
+
+void admit_with_coarse_clock(benchmark::State& state) {
+    TokenBucket bucket{kPlentiful};
+    for (auto _ : state) {
+        bool admitted = bucket.try_acquire(1, resilience::CoarseClock::now()).admitted;
+        benchmark::DoNotOptimize(admitted);
+    }
+}
+BENCHMARK(admit_with_coarse_clock);
+
+void admit_with_tsc_clock(benchmark::State& state) {
+    const resilience::TscClock clock;
+    TokenBucket bucket{kPlentiful};
+    for (auto _ : state) {
+        bool admitted = bucket.try_acquire(1, clock.now()).admitted;
+        benchmark::DoNotOptimize(admitted);
+    }
+}
+BENCHMARK(admit_with_tsc_clock);
 
 void admit_shared(benchmark::State& state) {
     static TokenBucket bucket{kPlentiful};

@@ -21,6 +21,10 @@ struct CallContext {
     /// 1 for the first attempt, 2 for the first retry, and so on.
     std::uint32_t attempt = 1;
 
+    /// The number of this attempt among those that a `Hedge` makes side by side: 0 for
+    /// the first. They have the same number @ref attempt.
+    std::uint32_t hedge = 0;
+
     /// Asks the operation to give up. Only threads need it: a coroutine is cancelled by
     /// its cancellation slot.
     std::stop_token stop{};

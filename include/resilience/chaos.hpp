@@ -4,6 +4,7 @@
 
 #include <resilience/error.hpp>
 #include <resilience/observer.hpp>
+#include <resilience/pipeline_stage.hpp>
 #include <resilience/random.hpp>
 
 #include <resilience/detail/chaos_law.hpp>
@@ -101,6 +102,8 @@ struct NoOutcome {};
 template <class Outcome = NoOutcome, class Observer = NoObserver>
 class Chaos {
 public:
+    static constexpr PipelineStage pipeline_stage = PipelineStage::chaos;
+
     /// @throws std::invalid_argument Names the field of `options` that is out of range.
     explicit Chaos(
         const ChaosOptions& options = {}, Outcome outcome = {}, Observer observer = {}
@@ -130,6 +133,11 @@ public:
 
     /// Decides what befalls the next call, counts it and tells the observer.
     ChaosAction next() noexcept;
+
+    /// What a fault fails with. For shells.
+    Failure fault() const {
+        return fail(fault_.load(std::memory_order_relaxed), "injected by chaos");
+    }
 
     /** Makes the result of a call that is not made. For shells.
 
@@ -256,8 +264,7 @@ R Chaos<Outcome, Observer>::make(ChaosAction::Instead instead) {
     if constexpr (!std::is_same_v<Outcome, NoOutcome>) {
         if (instead == Instead::outcome) return static_cast<R>(outcome_());
     }
-    const Errc code = fault_.load(std::memory_order_relaxed);
-    return detail::failed_as<R>(fail(code, "injected by chaos"));
+    return detail::failed_as<R>(fault());
 }
 
 template <class Outcome, class Observer>

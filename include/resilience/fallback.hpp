@@ -5,6 +5,7 @@
 #include <resilience/classify.hpp>
 #include <resilience/error.hpp>
 #include <resilience/observer.hpp>
+#include <resilience/pipeline_stage.hpp>
 
 #include <resilience/detail/failed_as.hpp>
 
@@ -68,7 +69,7 @@ Failure failure_in(const T& end) {
     } else if constexpr (std::convertible_to<const T&, std::error_code>) {
         return {.code = end, .detail = {}};
     } else if constexpr (ExpectedLike<T>) {
-        return failure_in(end.error());
+        return end.has_value() ? Failure{} : failure_in(end.error());
     } else {
         return {};
     }
@@ -114,10 +115,20 @@ inline Failure failure_in(const std::exception_ptr& thrown) {
 template <class Alternative, class Select = FailureOrRefusal, class Observer = NoObserver>
 class Fallback {
 public:
+    static constexpr PipelineStage pipeline_stage = PipelineStage::fallback;
+
     explicit Fallback(Alternative alternative, Select select = {}, Observer observer = {})
         : alternative_(std::move(alternative)),
           select_(std::move(select)),
           observer_(std::forward<Observer>(observer)) {}
+
+    /// Takes the other's place; no call may be under way.
+    Fallback(Fallback&& other)
+        : used_(other.used_.load(std::memory_order_relaxed)),
+          failed_(other.failed_.load(std::memory_order_relaxed)),
+          alternative_(std::move(other.alternative_)),
+          select_(std::move(other.select_)),
+          observer_(std::forward<Observer>(other.observer_)) {}
 
     Fallback(const Fallback&) = delete;
     Fallback& operator=(const Fallback&) = delete;
@@ -150,11 +161,16 @@ public:
     /// Judges the end of a call: why the alternative is wanted, or nothing. For shells.
     template <class End>
     std::optional<FallbackCause> wanted(const End& end) {
-        const Classification c = classify(end);
+        return wanted(classify(end), [&end] { return detail::failure_in(end); });
+    }
+
+    /// The same for an end that is judged already; `failure()` names what failed.
+    template <class Name>
+    std::optional<FallbackCause> wanted(const Classification& c, const Name& failure) {
         if (c.verdict == Verdict::success || c.verdict == Verdict::slow) {
             return std::nullopt;
         }
-        std::optional<FallbackCause> cause{{c, detail::failure_in(end)}};
+        std::optional<FallbackCause> cause{{c, failure()}};
         if (!select_(std::as_const(*cause))) cause.reset();
         return cause;
     }

@@ -5,6 +5,7 @@
 #include <resilience/classify.hpp>
 #include <resilience/clock.hpp>
 #include <resilience/observer.hpp>
+#include <resilience/pipeline_stage.hpp>
 #include <resilience/retry_budget.hpp>
 
 #include <resilience/detail/hedge_law.hpp>
@@ -117,6 +118,8 @@ struct HedgeWon {
 template <class Observer = NoObserver>
 class Hedge {
 public:
+    static constexpr PipelineStage pipeline_stage = PipelineStage::hedge;
+
     /// Latencies that are seen before the quantile counts.
     static constexpr std::uint32_t kLeastSamples = 100;
 

@@ -160,10 +160,11 @@ private:
     // A word is a zero plus kOrigin: positive, as the table wants it, however early the
     // clock.
     static constexpr std::int64_t kUnit = std::int64_t{1} << 60;
-    static constexpr std::int64_t kOrigin = 2 * kUnit;
+    static constexpr std::int64_t kOrigin = kUnit + kUnit / 2;
     static constexpr std::int64_t kCeiling = 7 * kUnit;
     static constexpr detail::BucketRange kRange{
-        .units = 4 * kUnit, .span = std::chrono::hours{24 * 366 * 100}};
+        .units = 4 * kUnit + kUnit / 2,
+        .span = std::chrono::hours{24 * 366 * 100} * 9 / 8};
     static constexpr std::size_t kCounters = 1024;
 
     static detail::BucketLaw make_law(const KeyedLimiterOptions& options);
@@ -191,7 +192,7 @@ inline detail::BucketLaw KeyedLimiter::make_law(const KeyedLimiterOptions& optio
     if (limit.max_debt != 0) {
         throw std::invalid_argument{"KeyedLimiterOptions::limit.max_debt must be 0"};
     }
-    return detail::BucketLaw::make(
+    return detail::make_bucket_law(
         {.tokens = limit.tokens,
          .period = limit.period,
          .burst = limit.burst,
@@ -219,13 +220,14 @@ inline KeyedLimiter::KeyedLimiter(const KeyedLimiterOptions& options, TimePoint 
     : law_{make_law(options)},
       secret_{make_secret(options)},
       base_{
-          law_.tick_of(std::max(detail::nanoseconds_of(now), -detail::kTimeLimit / 2)) *
+          (law_.tick_of(std::max(detail::nanoseconds_of(now), -detail::kTimeLimit / 2)) -
+           law_.span / law_.tick / 9) *
           law_.tick},
       table_{make_groups(options)} {}
 
 inline detail::Moment KeyedLimiter::moment(TimePoint now) const noexcept {
     const std::int64_t since = detail::nanoseconds_of(now) - base_;
-    const std::int64_t kept = std::clamp(since, -law_.span / 8, law_.span);
+    const std::int64_t kept = std::clamp<std::int64_t>(since, 0, law_.span);
     detail::Moment moment = law_.moment(kept);
     moment.units += kOrigin;
     // A clock far behind has to catch up first.
@@ -269,7 +271,7 @@ inline Admission KeyedLimiter::check(
 inline LimiterSnapshot KeyedLimiter::snapshot(
     const LimitKey& key, TimePoint now
 ) noexcept {
-    return detail::snapshot_of(law_, table_.zero_of(key.hash(secret_)), moment(now));
+    return law_.snapshot(table_.zero_of(key.hash(secret_)), moment(now));
 }
 
 inline Reservation KeyedLimiter::reserve(

@@ -103,7 +103,9 @@ public:
 
     /// The step in which the clock is read; see @ref TokenBucket::resolution.
     std::chrono::nanoseconds resolution() const noexcept {
-        return std::chrono::nanoseconds{word_.law().tick};
+        return word_.inspect(0, [](const View& view) {
+            return std::chrono::nanoseconds{view.law.tick};
+        });
     }
 
 private:
@@ -111,7 +113,7 @@ private:
 
     // The bucket is that of a TokenBucket, upside down: units in it are tokens missing.
     static detail::BucketLaw make_law(const LeakyBucketOptions& options) {
-        return detail::BucketLaw::make(
+        return detail::make_bucket_law(
             {.tokens = options.units,
              .period = options.period,
              .burst = options.capacity,
@@ -121,10 +123,15 @@ private:
     }
 
     /// The time until all that is in the bucket has left.
-    std::chrono::nanoseconds drain(const View& view) const noexcept {
-        const detail::BucketLaw& law = word_.law();
-        const std::int64_t filled = law.edge(view.zero, view.now) - view.now;
-        return law.wait(filled + law.capacity, view.phase);
+    static std::chrono::nanoseconds drain(const View& view) noexcept {
+        const std::int64_t filled = view.law.edge(view.zero, view.now) - view.now;
+        return view.law.wait(filled + view.law.capacity, view.phase);
+    }
+
+    std::chrono::nanoseconds drain_at(TimePoint now) const noexcept {
+        return word_.inspect(detail::raw_nanoseconds_of(now), [](const View& view) {
+            return drain(view);
+        });
     }
 
     LeakyBucketOptions options_;
@@ -134,24 +141,23 @@ private:
 inline Admission LeakyBucket::try_acquire(std::uint32_t n, TimePoint now) noexcept {
     if (n == 0) return Admission::admit();
     if (n > options_.capacity) return Admission::refuse(Admission::never);
-    Admission answer;
-    word_.update(detail::nanoseconds_of(now), [&](const View& view, std::int64_t& next) {
-        next = word_.law().taken(view.zero, view.now, n);
-        answer.retry_after = drain(view);
-        return answer.admitted = answer.retry_after.count() == 0;
+    return word_.update(detail::raw_nanoseconds_of(now), [n](const View& view) {
+        const auto wait = drain(view);
+        const bool empty = wait.count() == 0;
+        const std::int64_t next = view.law.taken(view.zero, view.now, n);
+        return detail::Decision<Admission>{{empty, wait}, next, empty};
     });
-    return answer;
 }
 
 inline Admission LeakyBucket::check(std::uint32_t n, TimePoint now) const noexcept {
     if (n == 0) return Admission::admit();
     if (n > options_.capacity) return Admission::refuse(Admission::never);
-    const auto wait = drain(word_.view(detail::nanoseconds_of(now)));
+    const auto wait = drain_at(now);
     return wait.count() == 0 ? Admission::admit() : Admission::refuse(wait);
 }
 
 inline LimiterSnapshot LeakyBucket::snapshot(TimePoint now) const noexcept {
-    const auto wait = drain(word_.view(detail::nanoseconds_of(now)));
+    const auto wait = drain_at(now);
     return {
         .limit = options_.capacity,
         .available = wait.count() == 0 ? options_.capacity : 0,
@@ -165,43 +171,40 @@ inline Reservation LeakyBucket::reserve(
     using std::chrono::nanoseconds;
     if (n == 0) return {.granted = true, .start = now};
     if (n > options_.capacity) return {.wait = Admission::never};
-    const detail::BucketLaw& law = word_.law();
     const std::int64_t at = detail::nanoseconds_of(now);
-    max_wait = std::clamp(max_wait, nanoseconds{0}, nanoseconds{law.kLongestWait});
-    Reservation r;
-    word_.update(at, [&](const View& view, std::int64_t& next) {
-        next = law.taken(view.zero, view.now, n);
+    max_wait = std::clamp(
+        max_wait, nanoseconds{0}, nanoseconds{detail::BucketLaw::kLongestWait}
+    );
+    return word_.update(at, [&](const View& view) {
+        const detail::SharedBucketLaw& law = view.law;
+        const std::int64_t next = law.taken(view.zero, view.now, n);
         const nanoseconds start = drain(view);
         const nanoseconds room = law.wait(next - view.now, view.phase);
-        r = {.granted = room.count() == 0 && start <= max_wait, .wait = start};
+        Reservation r{
+            .granted = room.count() == 0 && start <= max_wait,
+            .wait = start,
+            .start = now};
         if (!r.granted) {
             r.wait = std::max(room, start - max_wait);
-            return false;
-        }
-        r.start = now;
-        if (start.count() > 0) {
+        } else if (start.count() > 0) {
             r.start = TimePoint{
                 std::chrono::duration_cast<Clock::duration>(nanoseconds{at} + start)};
         }
         r.receipt = {
             .tokens = n, .taken_at = at, .drained = next - (view.now - law.capacity)};
-        return true;
+        return detail::Decision<Reservation>{r, next, r.granted};
     });
-    return r;
 }
 
 inline bool LeakyBucket::refund(const Reservation& reservation) noexcept {
     const detail::Receipt& receipt = reservation.receipt;
     if (!reservation.granted || receipt.tokens == 0) return false;
-    const detail::BucketLaw& law = word_.law();
-    bool last = false;
-    word_.update(receipt.taken_at, [&](const View& view, std::int64_t& next) {
+    return word_.update(receipt.taken_at, [&receipt](const View& view) {
         // The state that the reservation left; any other one belongs to somebody else.
-        const std::int64_t left = view.now - law.capacity + receipt.drained;
-        next = left - receipt.tokens * law.token;
-        return last = view.zero == left && !view.beyond;
+        const std::int64_t left = view.now - view.law.capacity + receipt.drained;
+        const bool last = view.zero == left && !view.beyond;
+        return detail::Decision<bool>{last, left - receipt.tokens * view.law.token, last};
     });
-    return last;
 }
 
 }  // namespace resilience

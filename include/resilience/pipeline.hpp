@@ -107,7 +107,9 @@ public:
             environment_,
             classifier_,
             {.now = environment_.now(), .stop = std::move(stop)}};
-        return step<0>(call, operation).unwrap();
+        detail::Ended<R> ended;
+        step<0>(call, ended, operation);
+        return std::move(ended).unwrap();
     }
 
     /// The same policies, with time, sleep and randomness from `environment`.
@@ -137,12 +139,12 @@ public:
 
 private:
     template <std::size_t I, class Call, class Operation>
-    detail::Ended<typename Call::Result> step(Call& call, Operation& operation) {
+    void step(Call& call, detail::EndOf<Call>& ended, Operation& operation) {
         if constexpr (I == sizeof...(Stages)) {
-            return detail::attempt(call, operation);
+            detail::attempt(call, ended, operation);
         } else {
-            auto next = [&] { return step<I + 1>(call, operation); };
-            return detail::run_stage(stage<I>(), call, next);
+            const auto next = [&] { step<I + 1>(call, ended, operation); };
+            detail::run_stage(stage<I>(), call, ended, next);
         }
     }
 

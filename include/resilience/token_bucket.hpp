@@ -57,20 +57,45 @@ struct Reservation {
     [[nodiscard]] constexpr explicit operator bool() const noexcept { return granted; }
 };
 
+/// What becomes of a bucket's tokens when it is given other options. None of them gives
+/// anyone more than the old bucket or the new one would have.
+enum class TokenCarry {
+    /// As many tokens as before, at most the new burst.
+    as_is,
+    /// As full as before: the same share of the burst.
+    proportional,
+    /// As many tokens missing as before, which may be debt.
+    additive,
+    /// Full, whatever it was.
+    reset
+};
+
 namespace detail {
 
-constexpr LimiterSnapshot snapshot_of(
-    const BucketLaw& law, std::int64_t zero, Moment now
+/// What a level by one law is by another, if tokens are carried over so. Rounded down.
+constexpr std::int64_t carried_level(
+    TokenCarry carry, const BucketLaw& old, std::int64_t level, const BucketLaw& law
 ) noexcept {
-    const std::int64_t level = now.units - law.edge(zero, now.units);
-    const std::uint32_t available = law.available(zero, now.units);
-    if (level == law.capacity) return {.limit = law.burst, .available = available};
-    return {
-        .limit = law.burst,
-        .available = available,
-        .until_next =
-            law.wait((std::int64_t{available} + 1) * law.token - level, now.phase),
-        .until_full = law.wait(law.capacity - level, now.phase)};
+    const auto owed = [&](std::int64_t units) {
+        constexpr std::int64_t most = std::int64_t{1} << 62;
+        const std::int64_t whole =
+            std::min(multiply_divide(units, law.token, old.token), most);
+        const bool exact = multiply_divide(whole, old.token, law.token) >= units;
+        return exact ? whole : whole + 1;
+    };
+    switch (carry) {
+        case TokenCarry::as_is:
+            if (level < 0) return -owed(-level);
+            return std::min(multiply_divide(level, law.token, old.token), law.capacity);
+        case TokenCarry::proportional:
+            if (level < 0) return -owed(-level);
+            return multiply_divide(level, law.capacity, old.capacity);
+        case TokenCarry::additive:
+            return law.capacity - owed(old.capacity - level);
+        case TokenCarry::reset:
+            break;
+    }
+    return law.capacity;
 }
 
 }  // namespace detail
@@ -168,25 +193,40 @@ public:
     */
     bool refund(const Reservation& reservation, TimePoint now = Clock::now()) noexcept;
 
-    /// The options that the bucket was made with.
+    /** Gives the bucket other options, at once and for all who share it.
+
+        Debt remains debt of as many tokens, unless everything is forgotten by
+        `TokenCarry::reset`. Fractions of a token are rounded down. Reservations that were
+        granted before stand as promised, but can no longer be refunded.
+
+        @throws std::invalid_argument Names the field of `options` that is out of range;
+            nothing has changed then.
+
+        @par Thread safety
+        Safe; two changes at once take place in turn. Those who take tokens meanwhile do
+       so by the old options or by the new ones, and never wait.
+    */
+    void reconfigure(
+        const TokenBucketOptions& options,
+        TokenCarry carry = TokenCarry::as_is,
+        TimePoint now = Clock::now()
+    );
+
+    /// The options that the bucket has.
     TokenBucketOptions options() const noexcept;
 
     /// The step in which the bucket reads the clock: 1 ns, unless odd rates or large
     /// bursts need a coarser one. What arrives is delayed by less than this, and never
     /// lost.
-    std::chrono::nanoseconds resolution() const noexcept {
-        return std::chrono::nanoseconds{law().tick};
-    }
+    std::chrono::nanoseconds resolution() const noexcept;
 
 private:
     using View = detail::BucketWord::View;
 
+    static detail::BucketLaw make_law(const TokenBucketOptions& options);
     void mark_promise(std::int64_t start) noexcept;
 
-    const detail::BucketLaw& law() const noexcept { return word_.law(); }
-
     detail::BucketWord word_;
-    std::uint32_t divisor_;  // tokens of the options are law().rate times this
 
     // The latest start, in nanoseconds, of a reservation that had to wait. Until then the
     // bucket is spoken for, so a refund counts the refill up to then, not up to now.
@@ -196,60 +236,44 @@ private:
     std::atomic<std::uint64_t> returned_{0};
 };
 
-inline TokenBucket::TokenBucket(const TokenBucketOptions& options)
-    : word_{detail::BucketLaw::make(
-          {.tokens = options.tokens,
-           .period = options.period,
-           .burst = options.burst,
-           .max_debt = options.max_debt,
-           .range = detail::BucketWord::kRange}
-      )},
-      divisor_{static_cast<std::uint32_t>(
-          options.tokens / (law().rate / detail::BucketWord::kRange.grain)
-      )} {}
-
-inline TokenBucketOptions TokenBucket::options() const noexcept {
-    const std::int64_t grain = detail::BucketWord::kRange.grain;
-    const std::int64_t whole = law().token / grain * law().tick;
-    return {
-        .tokens = static_cast<std::uint32_t>(law().rate / grain * divisor_),
-        .period = std::chrono::nanoseconds{whole * divisor_},
-        .burst = law().burst,
-        .max_debt = law().max_debt};
+inline detail::BucketLaw TokenBucket::make_law(const TokenBucketOptions& options) {
+    return detail::make_bucket_law(
+        {.tokens = options.tokens,
+         .period = options.period,
+         .burst = options.burst,
+         .max_debt = options.max_debt,
+         .range = detail::BucketWord::kRange}
+    );
 }
+
+inline TokenBucket::TokenBucket(const TokenBucketOptions& options)
+    : word_{make_law(options)} {}
 
 inline Admission TokenBucket::try_acquire(std::uint32_t n, TimePoint now) noexcept {
     if (n == 0) return Admission::admit();
-    if (n > law().burst) return Admission::refuse(Admission::never);
-    Admission answer;
-    word_.update(detail::nanoseconds_of(now), [&](const View& view, std::int64_t& next) {
-        next = law().taken(view.zero, view.now, n);
-        answer = law().judge(next, {view.now, view.phase});
-        return answer.admitted;
-    });
-    return answer;
+    return word_.take(n, detail::raw_nanoseconds_of(now));
 }
 
 inline Admission TokenBucket::check(std::uint32_t n, TimePoint now) const noexcept {
     if (n == 0) return Admission::admit();
-    if (n > law().burst) return Admission::refuse(Admission::never);
-    const View view = word_.view(detail::nanoseconds_of(now));
-    return law().judge(law().taken(view.zero, view.now, n), {view.now, view.phase});
+    return word_.inspect(detail::raw_nanoseconds_of(now), [n](const View& view) {
+        if (n > view.law.burst) return Admission::refuse(Admission::never);
+        return view.law.judge(view.law.taken(view.zero, view.now, n), view.moment());
+    });
 }
 
 inline std::uint32_t TokenBucket::acquire_up_to(std::uint32_t n, TimePoint now) noexcept {
-    std::uint32_t got = 0;
-    word_.update(detail::nanoseconds_of(now), [&](const View& view, std::int64_t& next) {
-        got = std::min(n, law().available(view.zero, view.now));
-        next = law().taken(view.zero, view.now, got);
-        return got > 0;
+    return word_.update(detail::raw_nanoseconds_of(now), [n](const View& view) {
+        const std::uint32_t got = std::min(n, view.law.available(view.zero, view.now));
+        const std::int64_t next = view.law.taken(view.zero, view.now, got);
+        return detail::Decision<std::uint32_t>{got, next, got > 0};
     });
-    return got;
 }
 
 inline LimiterSnapshot TokenBucket::snapshot(TimePoint now) const noexcept {
-    const View view = word_.view(detail::nanoseconds_of(now));
-    return detail::snapshot_of(law(), view.zero, {view.now, view.phase});
+    return word_.inspect(detail::raw_nanoseconds_of(now), [](const View& view) {
+        return view.law.snapshot(view.zero, view.moment());
+    });
 }
 
 inline Reservation TokenBucket::reserve(
@@ -257,40 +281,42 @@ inline Reservation TokenBucket::reserve(
 ) noexcept {
     using std::chrono::nanoseconds;
     if (n == 0) return {.granted = true, .start = now};
-    if (n > law().burst) return {.wait = Admission::never};
     const std::int64_t at = detail::nanoseconds_of(now);
-    max_wait = std::clamp(max_wait, nanoseconds{0}, nanoseconds{law().kLongestWait});
+    constexpr std::int64_t longest = detail::BucketLaw::kLongestWait;
+    max_wait = std::clamp(max_wait, nanoseconds{0}, nanoseconds{longest});
     Reservation r;
-    word_.update(at, [&](const View& view, std::int64_t& next) {
-        next = law().taken(view.zero, view.now, n);
-        const nanoseconds wait = law().wait(next - view.now, view.phase);
-        const std::int64_t excess = next - view.now - law().max_debt * law().token;
-        r = {.granted = excess <= 0 && wait <= max_wait, .wait = wait};
-        if (wait.count() >= law().kLongestWait) {
-            r = {.wait = Admission::never};
-        } else if (!r.granted) {
-            r.wait = std::max(law().wait(excess, view.phase), wait - max_wait);
-        } else if (next > view.now) {
+    word_.update(at, [&](const View& view) {
+        const detail::SharedBucketLaw& law = view.law;
+        const detail::Decision<bool> refused{false, 0, false};
+        r = {.wait = Admission::never, .start = now};
+        if (n > law.burst) return refused;
+        std::int64_t next = law.taken(view.zero, view.now, n);
+        const nanoseconds wait = law.wait(next - view.now, view.phase);
+        if (wait.count() >= longest) return refused;
+        const std::int64_t excess = next - view.now - law.max_debt * law.token;
+        if (excess > 0 || wait > max_wait) {
+            r.wait = std::max(law.wait(excess, view.phase), wait - max_wait);
+            return refused;
+        }
+        r.granted = true;
+        r.wait = wait;
+        if (next > view.now) {
             // The tokens go at a tick, perhaps a little after they are there; a bucket
             // that is full by then gains nothing from the little.
-            const std::int64_t ticks = detail::ceil_div(next - view.now, law().rate);
-            const std::int64_t start = view.now + ticks * law().rate;
-            next = std::max(next, start + n * law().token - law().capacity);
+            const std::int64_t ticks = detail::ceil_div(next - view.now, law.rate);
+            const std::int64_t start = view.now + ticks * law.rate;
+            next = std::max(next, start + n * law.token - law.capacity);
             mark_promise(at + wait.count());
-        }
-        if (!r.granted) return false;
-        if (r.wait.count() > 0) {
             r.start = TimePoint{
-                std::chrono::duration_cast<Clock::duration>(nanoseconds{at} + r.wait)};
-        } else {
-            r.start = now;
+                std::chrono::duration_cast<Clock::duration>(nanoseconds{at} + wait)};
         }
         r.receipt = {
             .tokens = n,
+            .generation = law.generation,
             .returned = returned_.load(std::memory_order_relaxed),
             .taken_at = at,
-            .drained = next - (view.now - law().capacity)};
-        return true;
+            .drained = next - (view.now - law.capacity)};
+        return detail::Decision<bool>{true, next, true};
     });
     return r;
 }
@@ -298,31 +324,64 @@ inline Reservation TokenBucket::reserve(
 inline std::chrono::nanoseconds TokenBucket::charge(
     std::uint32_t n, TimePoint now
 ) noexcept {
-    std::chrono::nanoseconds repaid{0};
-    word_.update(detail::nanoseconds_of(now), [&](const View& view, std::int64_t& next) {
-        next = law().charged(view.zero, view.now, n, view.highest());
-        repaid = law().wait(next - view.now, view.phase);
-        return n > 0;
+    return word_.update(detail::raw_nanoseconds_of(now), [n](const View& view) {
+        const std::int64_t next =
+            view.law.charged(view.zero, view.now, n, view.highest());
+        const auto repaid = view.law.wait(next - view.now, view.phase);
+        return detail::Decision<std::chrono::nanoseconds>{repaid, next, n > 0};
     });
-    return repaid;
 }
 
 inline bool TokenBucket::refund(const Reservation& reservation, TimePoint now) noexcept {
     if (!reservation.granted) return false;
     const detail::Receipt& receipt = reservation.receipt;
-    const std::int64_t all = receipt.tokens * law().token;
+    if (receipt.tokens == 0) return true;
     const std::int64_t at = detail::nanoseconds_of(now);
-    std::int64_t back = 0;
-    word_.update(at, [&](const View& view, std::int64_t& next) {
+    return word_.update(at, [&](const View& view) {
+        const detail::SharedBucketLaw& law = view.law;
+        if (receipt.generation != law.generation) {
+            return detail::Decision<bool>{false, 0, false};
+        }
         // What a promise or a refund has put into the word is preceded by its mark.
         const std::uint64_t returned = returned_.load(std::memory_order_relaxed);
         const std::int64_t promised = promised_.load(std::memory_order_relaxed);
-        back = law().returnable(receipt, returned, std::max(at, promised));
-        returned_.fetch_add(law().tokens_of(back), std::memory_order_relaxed);
-        next = std::max(view.zero - back, view.lowest());
-        return back > 0;
+        const std::int64_t back =
+            law.returnable(receipt, returned, std::max(at, promised));
+        returned_.fetch_add(law.tokens_of(back), std::memory_order_relaxed);
+        const std::int64_t next = std::max(view.zero - back, view.lowest());
+        return detail::Decision<bool>{back == receipt.tokens * law.token, next, back > 0};
     });
-    return back == all;
+}
+
+inline void TokenBucket::reconfigure(
+    const TokenBucketOptions& options, TokenCarry carry, TimePoint now
+) {
+    word_.replace_law(
+        make_law(options),
+        detail::nanoseconds_of(now),
+        [carry](const auto& old, std::int64_t level, const detail::BucketLaw& law) {
+            return detail::carried_level(carry, old, level, law);
+        }
+    );
+}
+
+inline TokenBucketOptions TokenBucket::options() const noexcept {
+    return word_.inspect(0, [](const View& view) {
+        const detail::BucketLaw law = view.law.load();
+        const std::int64_t grain = detail::BucketWord::kRange.grain;
+        const std::int64_t whole = law.token / grain * law.tick;
+        return TokenBucketOptions{
+            .tokens = static_cast<std::uint32_t>(law.rate / grain * law.divisor),
+            .period = std::chrono::nanoseconds{whole * law.divisor},
+            .burst = law.burst,
+            .max_debt = law.max_debt};
+    });
+}
+
+inline std::chrono::nanoseconds TokenBucket::resolution() const noexcept {
+    return word_.inspect(0, [](const View& view) {
+        return std::chrono::nanoseconds{view.law.tick};
+    });
 }
 
 inline void TokenBucket::mark_promise(std::int64_t start) noexcept {

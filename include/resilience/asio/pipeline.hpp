@@ -34,6 +34,9 @@ struct CoNext {
     Call* call;
     Operation* operation;
 
+    /// The same stages for another call.
+    CoNext with(Call& other) const { return {pipeline, &other, operation}; }
+
     CoEnd<Call> operator()() const {
         if constexpr (I == P::size()) {
             return co_attempt(*call, *operation);

@@ -3,6 +3,7 @@
 #define RESILIENCE_DETAIL_BUCKET_LAW_HPP
 
 #include <resilience/admission.hpp>
+#include <resilience/rate_limiter.hpp>
 
 #include <resilience/detail/divisor.hpp>
 
@@ -48,9 +49,10 @@ struct Moment {
 /// What has to be known of a taking to undo it.
 struct Receipt {
     std::uint32_t tokens = 0;
-    std::uint64_t returned = 0;  // tokens ever returned to the bucket before
-    std::int64_t taken_at = 0;   // nanoseconds
-    std::int64_t drained = 0;    // units that were missing to a full bucket, right after
+    std::uint32_t generation = 0;  // of the law by which they were taken
+    std::uint64_t returned = 0;    // tokens ever returned to the bucket before
+    std::int64_t taken_at = 0;     // nanoseconds
+    std::int64_t drained = 0;  // units that were missing to a full bucket, right after
 };
 
 constexpr std::int64_t ceil_div(std::int64_t a, std::int64_t b) noexcept {
@@ -62,28 +64,43 @@ constexpr std::int64_t ceil_div(std::int64_t a, std::int64_t b) noexcept {
 inline constexpr std::int64_t kTimeLimit = std::int64_t{1} << 62;
 
 template <class TimePoint>
-constexpr std::int64_t nanoseconds_of(TimePoint t) noexcept {
+constexpr std::int64_t raw_nanoseconds_of(TimePoint t) noexcept {
     using std::chrono::duration_cast;
-    const std::int64_t ns =
-        duration_cast<std::chrono::nanoseconds>(t.time_since_epoch()).count();
-    const bool outside = ns < -kTimeLimit || ns >= kTimeLimit;
+    return duration_cast<std::chrono::nanoseconds>(t.time_since_epoch()).count();
+}
+
+constexpr std::int64_t within_time_limit(std::int64_t ns) noexcept {
+    constexpr std::int64_t room = std::int64_t{1} << 26;  // for the coarsest tick
+    const bool outside = ns < -kTimeLimit || ns >= kTimeLimit - room;
     if (outside) [[unlikely]]
-        return ns < 0 ? -kTimeLimit : kTimeLimit - 1;
+        return ns < 0 ? -kTimeLimit : kTimeLimit - room - 1;
     return ns;
 }
+
+template <class TimePoint>
+constexpr std::int64_t nanoseconds_of(TimePoint t) noexcept {
+    return within_time_limit(raw_nanoseconds_of(t));
+}
+
+template <class T>
+using Plain = T;
 
 /** Decides for a token bucket, in integers alone; every limiter that keeps buckets shares
    it.
 
     With `tokens / period` reduced to `rate / whole` by their greatest common divisor, one
     tick earns `rate` units and one token costs `whole / tick` units. The tick is a
-   divisor of `whole`, so nothing is ever rounded: a coarser one only delays what arrives,
-   by less than itself.
+    divisor of `whole`, so nothing is ever rounded: a coarser one only delays what
+   arrives, by less than itself.
 
     The state of a bucket is one number, its `zero`: the instant, in units, at which it
-   was empty. The level is `now - zero`, at most `capacity`; below zero it is debt.
+    was empty. The level is `now - zero`, at most `capacity`; below zero it is debt.
+
+    @tparam Field How the numbers are kept: as they are, or such that threads may replace
+        them.
 */
-struct BucketLaw {
+template <template <class> class Field>
+struct BasicBucketLaw {
     /// Capacity and debt together stay below this many units.
     static constexpr std::int64_t kMostUnits = (std::int64_t{1} << 60) - 1;
     static constexpr std::int64_t kCoarsestTick = 10'000'000;
@@ -92,34 +109,40 @@ struct BucketLaw {
     /// Stands for every wait of 146 years or more.
     static constexpr std::int64_t kLongestWait = std::int64_t{1} << 62;
 
-    std::int64_t capacity;   // units of a full bucket
-    std::int64_t token;      // units that one token costs
-    std::int64_t span;       // nanoseconds that the clock may run from its origin
-    std::uint32_t rate;      // units that one tick earns
-    std::uint32_t tick;      // nanoseconds
-    std::uint32_t burst;     // tokens of a full bucket
-    std::uint32_t max_debt;  // tokens
-    Divisor by_rate;
-    Divisor by_tick;
-    std::int64_t span_ticks;  // of the span
-    std::int64_t most_ticks;  // of the longest wait
-
-    /// @throws std::invalid_argument Names the option that is out of range.
-    static BucketLaw make(const BucketPlan& plan);
+    Field<std::int64_t> capacity;  // units of a full bucket
+    Field<std::int64_t> token;     // units that one token costs
+    Field<std::int64_t> fine;      // as span, if a tick is 1 ns; else 0
+    Field<std::uint32_t> rate;     // units that one tick earns
+    Field<std::uint32_t> burst;    // tokens of a full bucket
+    Field<std::uint64_t> rate_factor;
+    Field<std::int32_t> rate_shift;
+    Field<std::uint32_t> tick;       // nanoseconds
+    Field<std::int64_t> most_ticks;  // of the longest wait
+    Field<std::int64_t> span;        // nanoseconds that the clock may run
+    Field<std::uint64_t> tick_factor;
+    Field<std::int32_t> tick_shift;
+    Field<std::uint32_t> max_debt;    // tokens
+    Field<std::uint32_t> divisor;     // what tokens and period were reduced by
+    Field<std::uint32_t> generation;  // which law this is, of those a bucket has had
 
     /// The tick that contains `ns`, counted from the clock's epoch.
     constexpr std::int64_t tick_of(std::int64_t ns) const noexcept {
-        if (tick == 1) return ns;
-        const std::int64_t quotient = ns / tick;
-        return ns % tick < 0 ? quotient - 1 : quotient;
+        const std::int64_t length = tick;
+        if (length == 1) return ns;
+        const std::int64_t quotient = ns / length;
+        return ns % length < 0 ? quotient - 1 : quotient;
     }
 
-    /// Where the clock stands `since` nanoseconds after its origin; `|since| <= span`.
+    /// Where the clock stands `since` nanoseconds after its origin, 0 to `span`.
     constexpr Moment moment(std::int64_t since) const noexcept {
-        if (tick == 1) [[likely]]
+        if (since <= fine) [[likely]]
             return {since * rate, 0};
-        const std::int64_t ticks = by_tick.divide(since + span) - span_ticks;
-        return {ticks * rate, since - ticks * tick};
+        return moment_of_ticks(since);
+    }
+
+    constexpr Moment moment_of_ticks(std::int64_t since) const noexcept {
+        const std::int64_t whole = Divisor::divide(since, tick_factor, tick_shift);
+        return {whole * rate, since - whole * tick};
     }
 
     /// The zero as it counts now: a bucket that has been full for long is just full.
@@ -127,10 +150,6 @@ struct BucketLaw {
     /// never more.
     constexpr std::int64_t edge(std::int64_t zero, std::int64_t now) const noexcept {
         return std::max(zero, now - capacity);
-    }
-
-    constexpr bool full(std::int64_t zero, std::int64_t now) const noexcept {
-        return zero <= now - capacity;
     }
 
     /// The zero after `n` tokens were taken, `n <= burst`. They are there if it is not
@@ -156,19 +175,41 @@ struct BucketLaw {
         return level < token ? 0 : static_cast<std::uint32_t>(level / token);
     }
 
+    /// The whole ticks in which `units` arrive; they are not negative.
+    constexpr std::int64_t ticks(std::int64_t units) const noexcept {
+        return Divisor::divide(units, rate_factor, rate_shift);
+    }
+
     /// The least time in which `units` arrive, `phase` nanoseconds after a tick began.
     constexpr std::chrono::nanoseconds wait(std::int64_t units, std::int64_t phase)
         const noexcept {
         if (units <= 0) return std::chrono::nanoseconds{0};
-        const std::int64_t ticks = by_rate.divide(units - 1) + 1;
-        const bool longest = ticks > most_ticks;
-        return std::chrono::nanoseconds{longest ? kLongestWait : ticks * tick - phase};
+        return wait_of_ticks(ticks(units - 1) + 1, phase);
+    }
+
+    constexpr std::chrono::nanoseconds wait_of_ticks(
+        std::int64_t whole, std::int64_t phase
+    ) const noexcept {
+        if (tick == 1) [[likely]]
+            return std::chrono::nanoseconds{whole - phase};
+        const bool longest = whole > most_ticks;
+        return std::chrono::nanoseconds{longest ? kLongestWait : whole * tick - phase};
     }
 
     /// Whether a taking that leaves `next` fits, and if not, for how long it does not.
     constexpr Admission judge(std::int64_t next, Moment now) const noexcept {
         return next <= now.units ? Admission::admit()
                                  : Admission::refuse(wait(next - now.units, now.phase));
+    }
+
+    constexpr LimiterSnapshot snapshot(std::int64_t zero, Moment now) const noexcept {
+        const std::int64_t level = now.units - edge(zero, now.units);
+        LimiterSnapshot seen{.limit = burst, .available = available(zero, now.units)};
+        if (level == capacity) return seen;
+        const std::int64_t more = (std::int64_t{seen.available} + 1) * token;
+        seen.until_next = wait(more - level, now.phase);
+        seen.until_full = wait(capacity - level, now.phase);
+        return seen;
     }
 
     /// The fewest whole tokens that make up `units`.
@@ -179,8 +220,8 @@ struct BucketLaw {
     /** Units that come back when a taking is undone after time has passed.
 
         Had the tokens never been taken, the bucket would have been full once its headroom
-       had filled, and the rest of the refill since would have been lost: it is not
-       returned. What others have returned meanwhile may have been part of the headroom.
+        had filled, and the rest of the refill since would have been lost: it is not
+        returned. What others have returned meanwhile may have been part of the headroom.
     */
     constexpr std::int64_t returnable(
         const Receipt& receipt, std::uint64_t returned, std::int64_t until
@@ -200,7 +241,11 @@ struct BucketLaw {
     }
 };
 
-inline BucketLaw BucketLaw::make(const BucketPlan& plan) {
+using BucketLaw = BasicBucketLaw<Plain>;
+
+/// The law of a bucket such as planned.
+/// @throws std::invalid_argument Names the option that is out of range.
+inline BucketLaw make_bucket_law(const BucketPlan& plan) {
     const BucketPlan::Names& names = plan.names;
     const BucketRange& range = plan.range;
     const auto refuse = [&names](const std::string& field, const char* why) {
@@ -214,12 +259,13 @@ inline BucketLaw BucketLaw::make(const BucketPlan& plan) {
     const std::int64_t whole = plan.period.count() / divisor;
 
     const std::int64_t most =
-        kMostUnits / range.grain / (std::int64_t{plan.burst} + plan.max_debt);
+        BucketLaw::kMostUnits / range.grain / (std::int64_t{plan.burst} + plan.max_debt);
     const std::int64_t fits = ceil_div(whole, most);
     const std::int64_t lasts = ceil_div(range.span.count(), range.units / rate);
     std::int64_t tick = std::max(fits, lasts);
-    while (tick <= kCoarsestTick && whole % tick != 0) ++tick;
-    if (tick > kCoarsestTick || rate > std::numeric_limits<std::uint32_t>::max()) {
+    while (tick <= BucketLaw::kCoarsestTick && whole % tick != 0) ++tick;
+    if (tick > BucketLaw::kCoarsestTick ||
+        rate > std::numeric_limits<std::uint32_t>::max()) {
         if (fits > lasts) {
             refuse(
                 names.burst,
@@ -232,19 +278,25 @@ inline BucketLaw BucketLaw::make(const BucketPlan& plan) {
             " in this period is too odd or too high a rate: choose a rounder one"
         );
     }
-    const std::int64_t ticks = std::min(range.units / rate, range.units / tick - 1);
+    const std::int64_t span = std::min(range.units / rate, range.units / tick - 1) * tick;
+    const Divisor by_rate{static_cast<std::uint64_t>(rate)};
+    const Divisor by_tick{static_cast<std::uint64_t>(tick)};
     return {
         .capacity = plan.burst * range.grain * (whole / tick),
         .token = range.grain * (whole / tick),
-        .span = ticks * tick,
+        .fine = tick == 1 ? span : 0,
         .rate = static_cast<std::uint32_t>(rate),
-        .tick = static_cast<std::uint32_t>(tick),
         .burst = plan.burst,
+        .rate_factor = by_rate.factor(),
+        .rate_shift = by_rate.shift(),
+        .tick = static_cast<std::uint32_t>(tick),
+        .most_ticks = BucketLaw::kLongestWait / tick,
+        .span = span,
+        .tick_factor = by_tick.factor(),
+        .tick_shift = by_tick.shift(),
         .max_debt = plan.max_debt,
-        .by_rate = Divisor{static_cast<std::uint64_t>(rate)},
-        .by_tick = Divisor{static_cast<std::uint64_t>(tick)},
-        .span_ticks = ticks,
-        .most_ticks = kLongestWait / tick};
+        .divisor = static_cast<std::uint32_t>(divisor),
+        .generation = 0};
 }
 
 }  // namespace resilience::detail

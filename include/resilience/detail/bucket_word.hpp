@@ -3,78 +3,120 @@
 #define RESILIENCE_DETAIL_BUCKET_WORD_HPP
 
 #include <resilience/detail/bucket_law.hpp>
+#include <resilience/detail/shared_bucket_law.hpp>
 
 #include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <cstdint>
+#include <mutex>
 
 namespace resilience::detail {
 
-/** Holds the state of one bucket in one atomic word, for as long as the program runs.
+/// What a decision about a bucket comes to.
+template <class Answer>
+struct Decision {
+    Answer answer;
+    std::int64_t next;  // the zero afterwards
+    bool change;        // whether that is to be stored
+};
 
-    The word is the bucket's zero. The law counts in even numbers here (its grain is 2),
-   so the low bit is free to tell which of two bases the word counts from: everything that
-    counts from the second is odd. When the clock runs out of the range of one base, the
-   other is moved on and the word translated to it.
+/** Holds the state of one bucket in one atomic word, for as long as the program runs, and
+    the law by which it counts.
+
+    The word is the bucket's zero. The law counts in multiples of four here (its grain),
+   so two bits are free to tell how to read the rest, the side: the upper one tells which
+   of two laws it counts by, the lower one from which of two bases of that law. When the
+   clock runs out of the range of one base, the other is moved on and the word translated
+   to it; when the law is to be another, the law that is not in use is replaced and the
+   word translated to that. Each takes effect by one exchange of the word.
 */
-class BucketWord {
+class alignas(64) BucketWord {
 public:
-    static constexpr std::int64_t kRangeUnits = std::int64_t{1} << 60;
+    static constexpr std::int64_t kUnit = std::int64_t{1} << 60;
+    static constexpr std::int64_t kGrain = 4;
     static constexpr BucketRange kRange{
-        .units = kRangeUnits, .span = std::chrono::hours{1}, .grain = 2};
+        .units = 2 * kUnit, .span = std::chrono::hours{2}, .grain = kGrain};
 
     /// What one reading of the word says about one instant.
     struct View {
+        const SharedBucketLaw& law;
         std::int64_t zero;
         std::int64_t now;
         std::int64_t phase;
         bool beyond;  // the clock is too far ahead to store in terms of this base
 
-        constexpr std::int64_t side() const noexcept { return now & 1; }
+        std::int64_t side() const noexcept { return now & kSides; }
+        Moment moment() const noexcept { return {now, phase}; }
         /// Full wherever the clock stands.
-        constexpr std::int64_t lowest() const noexcept {
-            return -2 * kRangeUnits + side();
-        }
-        constexpr std::int64_t highest() const noexcept {
-            return 4 * kRangeUnits - 2 + side();
-        }
+        std::int64_t lowest() const noexcept { return -kUnit + side(); }
+        std::int64_t highest() const noexcept { return 5 * kUnit - kGrain + side(); }
     };
 
     /// Starts full. The first change moves the base to its own time, so no clock is read
     /// here.
-    explicit BucketWord(const BucketLaw& law) noexcept : law_{law} {
-        const std::int64_t first = (law.tick_of(-kTimeLimit) + 1) * law.tick;
-        base_[0].store(first, std::memory_order_relaxed);
-        base_[1].store(first, std::memory_order_relaxed);
+    explicit BucketWord(const BucketLaw& law) noexcept {
+        laws_[0] = law;
+        for (auto& base : bases_) base.store(law.tick_of(-kTimeLimit) * law.tick);
     }
-
-    const BucketLaw& law() const noexcept { return law_; }
 
     std::int64_t word() const noexcept { return word_.load(); }
 
-    View view(std::int64_t at) const noexcept {
-        return look(word_.load(std::memory_order_acquire), at);
+    /// Calls `look(view)` for a view that was of one piece, and returns what that
+    /// returns.
+    template <class Look>
+    auto inspect(std::int64_t at, Look look) const noexcept {
+        for (;;) {
+            const std::int64_t word = word_.load(std::memory_order_acquire);
+            const auto seen = look(view(word, at));
+            if (word_.load(std::memory_order_relaxed) == word) return seen;
+        }
     }
 
-    /// Calls `decide(view, next)` until the `next` that it sets is stored or it returns
-    /// false.
+    /// Calls `decide(view)` until the Decision that it returns is carried out, each time
+    /// for a view that was of one piece, and returns the answer.
     template <class Decide>
-    void update(std::int64_t at, Decide decide) noexcept {
+    auto update(std::int64_t at, Decide decide) noexcept {
         std::int64_t word = word_.load(std::memory_order_acquire);
         for (;;) {
-            const View view = look(word, at);
-            std::int64_t next = view.zero;
-            if (!decide(view, next)) return;
-            if (view.beyond) [[unlikely]] {
+            const View view = this->view(word, at);
+            const auto decision = decide(view);
+            if (decision.change && view.beyond) {
                 word = rebase(word, at);
-            } else if (word_.compare_exchange_weak(
-                           word,
-                           next,
-                           std::memory_order_acq_rel,
-                           std::memory_order_acquire
-                       )) {
-                return;
+            } else if (decision.change ? exchange(word, decision.next) : unchanged(word)) {
+                return decision.answer;
+            }
+        }
+    }
+
+    /// Takes `n` tokens, at least 1, or none: what is called most, laid out for speed.
+    Admission take(std::uint32_t n, std::int64_t at) noexcept {
+        std::int64_t word = word_.load(std::memory_order_acquire);
+        for (;;) {
+            const Side side = side_of(word);
+            const SharedBucketLaw& law = side.law;
+            const std::int64_t since = at - side.base;
+            if (n > law.burst) [[unlikely]]
+                return take_afar(n, at);
+            const std::int64_t cost = n * law.token;
+            Moment moment{0, 0};
+            if (within(since, law.fine)) [[likely]] {
+                moment.units = since * law.rate;
+            } else if (within(since, law.span)) {
+                moment = law.moment_of_ticks(since);
+            } else {
+                return take_afar(n, at);
+            }
+            // Units come in fours, of which the side's number is never a whole one: it
+            // need not be known to find out what is missing.
+            const std::int64_t missing = word + cost - (moment.units + kGrain);
+            if (missing < 0) {
+                const std::int64_t full = moment.units + side.number - law.capacity;
+                if (exchange(word, std::max(word, full) + cost))
+                    return Admission::admit();
+            } else {
+                const auto wait = law.wait_of_ticks(law.ticks(missing) + 1, moment.phase);
+                if (unchanged(word)) return Admission::refuse(wait);
             }
         }
     }
@@ -84,70 +126,166 @@ public:
     /// changed again, so threads that rebase at once agree. An earlier one is returned if
     /// the word has changed.
     std::int64_t propose_base(std::int64_t word, std::int64_t at) noexcept {
-        const std::int64_t base = base_[word & 1].load();
-        std::atomic<std::int64_t>& idle = base_[~word & 1];
+        const std::int64_t base = bases_[word & kSides].load();
+        std::atomic<std::int64_t>& idle = bases_[(word & kSides) ^ 1];
+        const std::int64_t proposal = base_before(law_of(word), at);
         std::int64_t next = idle.load();
         if (word_.load() != word || next > base) return next;
-        const std::int64_t back = law_.span / law_.tick / 2;
-        const std::int64_t proposal = (law_.tick_of(at) - back) * law_.tick;
         return idle.compare_exchange_strong(next, proposal) ? proposal : next;
     }
 
-private:
-    static constexpr std::int64_t kFar = 6 * kRangeUnits;  // every bucket is full by then
+    /** Puts another law in the place of the one in use, at the instant `at`.
 
-    // A branch, because it is predicted: an index would have to wait for the word.
-    View look(std::int64_t word, std::int64_t at) const noexcept {
-        return word & 1 ? look<1>(word, at) : look<0>(word, at);
-    }
-
-    template <int kSide>
-    View look(std::int64_t word, std::int64_t at) const noexcept {
-        const std::int64_t since = at - base_[kSide].load(std::memory_order_relaxed);
-        const auto span = static_cast<std::uint64_t>(law_.span);
-        if (static_cast<std::uint64_t>(since) + span > 2 * span) [[unlikely]] {
-            return look_afar(word, since);
+        @param translate `translate(old, level, law)` tells what a level, in units of the
+       old law, is in units of the new one; below zero they are debt, of 4 kUnit at most.
+    */
+    template <class Translate>
+    void replace_law(BucketLaw law, std::int64_t at, Translate translate) {
+        const std::lock_guard lock{replacing_};
+        std::int64_t word = word_.load();
+        const std::int64_t side = ~word & 2;
+        law.generation = law_of(word).generation + 1;
+        laws_[side / 2] = law;
+        for (;;) {
+            // A clock that is older than all that the word can tell counts from there.
+            const std::int64_t from = std::max(at, bases_[word & kSides].load());
+            // An empty bucket would have the same word after every other replacement.
+            const std::int64_t differs =
+                law.generation % 0x10000 * std::int64_t{law.tick};
+            const std::int64_t base = base_before(law, from) - differs;
+            bases_[side] = base;
+            bases_[side + 1] = base;
+            const View old = view(word, from);
+            const std::int64_t old_level = old.now - old.law.edge(old.zero, old.now);
+            const BucketLaw before = old.law.load();
+            const std::int64_t level = translate(before, old_level, law);
+            // A tick that has begun has been counted: the next one is the first to earn.
+            const std::int64_t ticks = ceil_div(from - base, law.tick);
+            const std::int64_t zero = (ticks * law.rate - level + kSides) & ~kSides;
+            const std::int64_t next = std::clamp(zero, -kUnit, 5 * kUnit - kGrain);
+            if (word_.compare_exchange_strong(word, next + side)) return;
         }
-        const Moment moment = law_.moment(since);
-        return {word, moment.units + kSide, moment.phase, false};
     }
 
-    [[gnu::noinline]] View look_afar(std::int64_t word, std::int64_t since)
-        const noexcept {
-        const std::int64_t side = word & 1;
+private:
+    static constexpr std::int64_t kSides = kGrain - 1;
+    static constexpr std::int64_t kFar = 6 * kUnit;  // every bucket is full by then
+
+    const SharedBucketLaw& law_of(std::int64_t word) const noexcept {
+        return laws_[word >> 1 & 1];
+    }
+
+    /// Where the range begins that has `at` in its middle.
+    template <class Law>
+    static std::int64_t base_before(const Law& law, std::int64_t at) noexcept {
+        return (law.tick_of(at) - law.span / law.tick / 2) * law.tick;
+    }
+
+    struct Side {
+        const SharedBucketLaw& law;
+        std::int64_t base;
+        std::int64_t number;
+    };
+
+    // Branches, because they are predicted: an index would have to wait for the word, and
+    // so would a number that is computed from it.
+    Side side_of(std::int64_t word) const noexcept {
+        const std::int64_t number = word & kSides;
+        if (number == 1) return side<1>();
+        if (number == 0) return side<0>();
+        return number == 2 ? side<2>() : side<3>();
+    }
+
+    template <int kNumber>
+    Side side() const noexcept {
+        return {
+            laws_[kNumber / 2],
+            bases_[kNumber].load(std::memory_order_acquire),
+            numbers_[kNumber]};
+    }
+
+    static bool within(std::int64_t since, std::int64_t span) noexcept {
+        return static_cast<std::uint64_t>(since) <= static_cast<std::uint64_t>(span);
+    }
+
+    /// False, and `word` is what it is now, if it was not changed from `word` to `next`.
+    bool exchange(std::int64_t& word, std::int64_t next) noexcept {
+        return word_.compare_exchange_weak(
+            word, next, std::memory_order_acq_rel, std::memory_order_acquire
+        );
+    }
+
+    /// Whether the word is still the same, so that the law was not replaced under the
+    /// reader's hands; else `word` is what it is now.
+    bool unchanged(std::int64_t& word) const noexcept {
+        const std::int64_t before = word;
+        word = word_.load(std::memory_order_acquire);
+        return word == before;
+    }
+
+    [[gnu::noinline]] Admission take_afar(std::uint32_t n, std::int64_t at) noexcept {
+        return update(at, [n](const View& view) {
+            if (n > view.law.burst) {
+                return Decision<Admission>{Admission::refuse(Admission::never), 0, false};
+            }
+            const std::int64_t next = view.law.taken(view.zero, view.now, n);
+            const Admission answer = view.law.judge(next, view.moment());
+            return Decision<Admission>{answer, next, answer.admitted};
+        });
+    }
+
+    View view(std::int64_t word, std::int64_t at) const noexcept {
+        const Side side = side_of(word);
+        const std::int64_t since = at - side.base;
+        if (!within(since, side.law.span)) [[unlikely]]
+            return view_afar(word, at);
+        const Moment moment = side.law.moment(since);
+        return {side.law, word, moment.units + side.number, moment.phase, false};
+    }
+
+    [[gnu::noinline]] View view_afar(std::int64_t word, std::int64_t at) const noexcept {
+        const SharedBucketLaw& law = law_of(word);
+        const std::int64_t side = word & kSides;
+        const std::int64_t since = within_time_limit(at) - bases_[side].load();
         if (since < 0) {
             // Older than anything the word can tell: empty until the oldest that it can.
-            const std::int64_t oldest = -law_.span / law_.tick * law_.rate + side;
-            const std::int64_t phase = std::max(since + law_.span, -kTimeLimit / 2);
-            return {std::max(word, oldest), oldest, phase, false};
+            return {law, std::max(word, side), side, std::max(since, -kTimeLimit / 2), 0};
         }
-        const std::int64_t ticks = law_.tick_of(since);
-        const std::int64_t far = kFar / law_.rate;
-        if (ticks > far) return {word, far * law_.rate + side, 0, true};
-        return {word, ticks * law_.rate + side, since - ticks * law_.tick, true};
+        if (since <= law.span) {
+            const Moment moment = law.moment(since);
+            return {law, word, moment.units + side, moment.phase, false};
+        }
+        const std::int64_t ticks = law.tick_of(since);
+        const std::int64_t far = kFar / law.rate;
+        if (ticks > far) return {law, word, far * law.rate + side, 0, true};
+        return {law, word, ticks * law.rate + side, since - ticks * law.tick, true};
     }
 
     // Translates the word to a later base; returns it as it is now. Since bases only
     // grow, a thread that comes late finds either the word or the base changed, and does
     // nothing. (One that sleeps between a load and its exchange for two rebases, an hour
-    // at the least, and then finds the very same word would be deceived.)
+    // at the least, or two replacements of the law, and then finds the very same word
+    // would be deceived.)
     [[gnu::noinline]] std::int64_t rebase(std::int64_t word, std::int64_t at) noexcept {
-        const std::int64_t side = word & 1;
-        const std::int64_t base = base_[side].load();
-        const std::int64_t next = propose_base(word, at);
+        const SharedBucketLaw& law = law_of(word);
+        const std::int64_t side = word & kSides;
+        const std::int64_t base = bases_[side].load();
+        const std::int64_t next = propose_base(word, within_time_limit(at));
         if (next <= base) return word_.load();
-        const std::int64_t ticks = (next - base) / law_.tick;
-        std::int64_t translated = -2 * kRangeUnits;
-        if (ticks <= kFar / law_.rate) {
-            translated = std::max(translated, word - side - ticks * law_.rate);
+        const std::int64_t ticks = (next - base) / law.tick;
+        std::int64_t translated = -kUnit;
+        if (ticks <= kFar / law.rate) {
+            translated = std::max(translated, word - side - ticks * law.rate);
         }
         translated += side ^ 1;
         return word_.compare_exchange_strong(word, translated) ? translated : word;
     }
 
-    std::atomic<std::int64_t> word_{-2 * kRangeUnits};
-    std::atomic<std::int64_t> base_[2];  // nanoseconds; only ever grow
-    BucketLaw law_;                      // with the rest, one cache line
+    std::atomic<std::int64_t> word_{-kUnit};
+    std::atomic<std::int64_t> bases_[kGrain];  // nanoseconds; those of one law only grow
+    std::int8_t numbers_[kGrain]{0, 1, 2, 3};
+    SharedBucketLaw laws_[2];
+    std::mutex replacing_;
 };
 
 }  // namespace resilience::detail

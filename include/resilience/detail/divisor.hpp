@@ -4,6 +4,7 @@
 
 #include <bit>
 #include <cstdint>
+#include <limits>
 
 namespace resilience::detail {
 
@@ -18,6 +19,26 @@ constexpr std::uint64_t high_product(std::uint64_t a, std::uint64_t b) noexcept 
     const std::uint64_t carry = (middle & low) + (a & low) * (b >> 32);
     return (a >> 32) * (b >> 32) + (middle >> 32) + (carry >> 32);
 #endif
+}
+
+/// The whole part of `a * b / c`, or the greatest number if it is more than that. None of
+/// them is negative.
+constexpr std::int64_t multiply_divide(
+    std::int64_t a, std::int64_t b, std::int64_t c
+) noexcept {
+    constexpr std::int64_t most = std::numeric_limits<std::int64_t>::max();
+    const auto x = static_cast<std::uint64_t>(a), y = static_cast<std::uint64_t>(b);
+    const auto divisor = static_cast<std::uint64_t>(c);
+    std::uint64_t rest = high_product(x, y), low = x * y;
+    if (rest >= divisor) return most;
+    for (int bit = 0; bit < 64; ++bit) {
+        rest = rest << 1 | low >> 63;
+        low <<= 1;
+        if (rest < divisor) continue;
+        rest -= divisor;
+        low |= 1;
+    }
+    return low > static_cast<std::uint64_t>(most) ? most : static_cast<std::int64_t>(low);
 }
 
 /** Divides by a number that is known beforehand, by multiplication: a few cycles, where
@@ -44,9 +65,19 @@ public:
 
     /// The whole part of `n / divisor`; `n` is not negative.
     constexpr std::int64_t divide(std::int64_t n) const noexcept {
-        const std::uint64_t twice = static_cast<std::uint64_t>(n) << 1;
-        return static_cast<std::int64_t>(high_product(twice, factor_) >> shift_);
+        return divide(n, factor_, shift_);
     }
+
+    /// The same by what another divisor is made of.
+    static constexpr std::int64_t divide(
+        std::int64_t n, std::uint64_t factor, int shift
+    ) noexcept {
+        const std::uint64_t twice = static_cast<std::uint64_t>(n) << 1;
+        return static_cast<std::int64_t>(high_product(twice, factor) >> shift);
+    }
+
+    constexpr std::uint64_t factor() const noexcept { return factor_; }
+    constexpr int shift() const noexcept { return shift_; }
 
 private:
     std::uint64_t factor_ = 0;

@@ -60,13 +60,17 @@ struct LatencyScale {
 */
 class LatencyHistogram {
 public:
-    /// Calls after which all counts are halved.
+    /// Calls after which all counts are halved; for a moment, threads may count a few
+    /// more.
     static constexpr std::uint32_t kMemory = 2048;
 
     void record(std::chrono::nanoseconds time) noexcept {
         counts_[LatencyScale::bucket_of(time)].fetch_add(1, std::memory_order_relaxed);
-        // Only one thread meets the limit: the count is above it until that one is done.
-        if (total_.fetch_add(1, std::memory_order_relaxed) + 1 == kMemory) halve();
+        const auto total = total_.fetch_add(1, std::memory_order_relaxed) + 1;
+        // One thread at a time; what comes meanwhile is left to the next record.
+        if (total < kMemory || halving_.exchange(true, std::memory_order_acquire)) return;
+        if (size() >= kMemory) halve();
+        halving_.store(false, std::memory_order_release);
     }
 
     std::uint32_t size() const noexcept { return total_.load(std::memory_order_relaxed); }
@@ -92,6 +96,7 @@ private:
 
     std::array<std::atomic<std::uint32_t>, LatencyScale::kBuckets> counts_{};
     std::atomic<std::uint32_t> total_{0};
+    std::atomic<bool> halving_{false};
 };
 
 }  // namespace resilience::detail

@@ -8,10 +8,11 @@
 #include <resilience/error.hpp>
 #include <resilience/outcome.hpp>
 
+#include <resilience/detail/result_place.hpp>
+
 #include <chrono>
 #include <concepts>
 #include <exception>
-#include <optional>
 #include <system_error>
 #include <type_traits>
 #include <utility>
@@ -64,15 +65,30 @@ using ResultOf = std::conditional_t<Refusable<Raw>, Raw, Outcome<Raw>>;
 /// How an attempt ended: with a result, or with what was thrown; and what that says.
 template <class R>
 struct Ended {
-    std::optional<R> result{};
+    ResultPlace<R> result{};
     std::exception_ptr thrown{};
     Classification end{};
 
     Ended() = default;
 
-    /// A call that a policy refused or broke off.
-    explicit Ended(Failure failure) : end(classify(failure)) {
-        result.emplace(refused<R>(std::move(failure)));
+    explicit Ended(Failure failure) { refuse(std::move(failure)); }
+
+    /// A policy refused what has not begun yet.
+    void refuse(Failure failure) {
+        end = classify(failure);
+        result.fill([&failure] { return refused<R>(std::move(failure)); });
+    }
+
+    /// A policy puts a failure in the place of an end.
+    void replace(Failure failure) {
+        clear();
+        refuse(std::move(failure));
+    }
+
+    /// Forgets an end, for another attempt.
+    void clear() noexcept {
+        result.clear();
+        thrown = nullptr;
     }
 
     // So that policies which wrap whole calls judge it as if it were the result.
@@ -98,10 +114,6 @@ struct Call {
     const Classifier& classifier;
     CallContext context;
 
-    static Ended<R> refuse(Errc reason, std::chrono::nanoseconds retry_after = {}) {
-        return Ended<R>{fail(reason, {}, retry_after)};
-    }
-
     /// Reads the clock and judges the end of an attempt. A failure after our own request
     /// to stop says nothing about the peer.
     void judge(Ended<R>& ended, bool stopped) {
@@ -115,21 +127,21 @@ struct Call {
 
 /// Calls the operation and judges how it ended.
 template <class Call, class Operation>
-Ended<typename Call::Result> attempt(Call& call, Operation& operation) {
+void attempt(Call& call, Ended<typename Call::Result>& ended, Operation& operation) {
     using R = typename Call::Result;
-    Ended<R> ended;
     try {
         if constexpr (std::is_void_v<std::invoke_result_t<Operation&, CallContext&>>) {
             operation(call.context);
-            ended.result.emplace();
+            ended.result.fill([] { return R{}; });
         } else {
-            ended.result.emplace(operation(call.context));
+            ended.result.fill([&]() -> decltype(auto) {
+                return operation(call.context);
+            });
         }
     } catch (...) {
         ended.thrown = std::current_exception();
     }
     call.judge(ended, call.context.stop.stop_requested());
-    return ended;
 }
 
 }  // namespace resilience::detail

@@ -4,8 +4,11 @@
 
 #include <resilience/admission.hpp>
 #include <resilience/bulkhead.hpp>
+#include <resilience/chaos.hpp>
 #include <resilience/deadline.hpp>
 #include <resilience/error.hpp>
+#include <resilience/fallback.hpp>
+#include <resilience/hedge.hpp>
 #include <resilience/pipeline_stage.hpp>
 #include <resilience/retry.hpp>
 #include <resilience/retry_state.hpp>
@@ -17,7 +20,7 @@
 #include <utility>
 
 // How each kind of stage runs what stands inside it, on a thread: `next()` runs the
-// stages inside and returns how they ended, and what that says.
+// stages inside, and leaves in `ended` how they ended, and what that says.
 namespace resilience::detail {
 
 template <class Call>
@@ -41,59 +44,62 @@ private:
 };
 
 template <LimiterStage L, class Call, class Next>
-EndOf<Call> run_stage(L& limiter, Call& call, Next& next) {
+void run_stage(L& limiter, Call& call, EndOf<Call>& ended, const Next& next) {
     const Admission admission = limiter.try_acquire(1u, call.context.now);
-    if (!admission) return call.refuse(Errc::rate_limited, admission.retry_after);
-    return next();
+    if (!admission) {
+        return ended.refuse(fail(Errc::rate_limited, {}, admission.retry_after));
+    }
+    next();
 }
 
 template <Guard G, class Call, class Next>
-EndOf<Call> run_stage(G& guard, Call& call, Next& next) {
+void run_stage(G& guard, Call& call, EndOf<Call>& ended, const Next& next) {
     auto permit = guard.try_acquire(call.context.now);
-    if (!permit) return call.refuse(G::refusal, permit.retry_after());
-    EndOf<Call> ended = next();
+    if (!permit) return ended.refuse(fail(G::refusal, {}, permit.retry_after()));
+    next();
     std::move(permit).done(ended.end.verdict, call.context.now);
-    return ended;
 }
 
 template <class Slot, class Call, class Next>
-EndOf<Call> run_with_slot(Slot slot, Call& call, Next& next) {
-    if (!slot) return EndOf<Call>{Failure{slot.error(), {}, slot.retry_after()}};
-    EndOf<Call> ended = next();
+void run_with_slot(Slot slot, Call& call, EndOf<Call>& ended, const Next& next) {
+    if (!slot) return ended.refuse({slot.error(), {}, slot.retry_after()});
+    next();
     std::move(slot).done(ended.end.verdict, call.context.now);
-    return ended;
 }
 
 template <class Observer, class Time, class Call, class Next>
-EndOf<Call> run_stage(Bulkhead<Observer, Time>& bulkhead, Call& call, Next& next) {
+void run_stage(
+    Bulkhead<Observer, Time>& bulkhead, Call& call, EndOf<Call>& ended, const Next& next
+) {
     auto at_once = bulkhead.try_acquire_or_wait();
-    if (at_once) return run_with_slot(*std::move(at_once), call, next);
+    if (at_once) return run_with_slot(*std::move(at_once), call, ended, next);
     auto slot = bulkhead.acquire(call.context.deadline, call.context.stop);
     call.context.now = call.environment.now();
-    return run_with_slot(std::move(slot), call, next);
+    run_with_slot(std::move(slot), call, ended, next);
 }
 
 // Nothing interrupts a thread: the operation finds its deadline in the context, and what
 // it returns stands.
 template <class Observer, class Call, class Next>
-EndOf<Call> run_stage(Timeout<Observer>& timeout, Call& call, Next& next) {
+void run_stage(
+    Timeout<Observer>& timeout, Call& call, EndOf<Call>& ended, const Next& next
+) {
     const TimePoint deadline = timeout.deadline(call.context.now, call.context.deadline);
     const NarrowedDeadline narrowed{call, deadline};
-    EndOf<Call> ended = next();
+    next();
     const bool stopped = call.context.stop.stop_requested();
-    if (call.context.now < deadline || stopped) return ended;
-    if (const auto verdict = timeout.judge_late(ended.end)) return call.refuse(*verdict);
-    return ended;
+    if (call.context.now < deadline || stopped) return;
+    if (const auto verdict = timeout.judge_late(ended.end)) ended.replace(fail(*verdict));
 }
 
 template <class Call, class Next>
-EndOf<Call> run_stage(const NoDeadline&, Call&, Next& next) {
-    return next();
+void run_stage(const NoDeadline&, Call&, EndOf<Call>&, const Next& next) {
+    next();
 }
 
 template <class Call, class Next>
-EndOf<Call> run_stage(Deadline& deadline, Call& call, Next& next) {
-    return run_stage(deadline.timeout(), call, next);
+void run_stage(Deadline& deadline, Call& call, EndOf<Call>& ended, const Next& next) {
+    run_stage(deadline.timeout(), call, ended, next);
 }
 
 /// What a retry decides after an attempt; both drivers of pipelines wait as it says.
@@ -118,24 +124,84 @@ RetryDecision after_attempt(
 }
 
 template <class Observer, class Call, class Next>
-EndOf<Call> run_stage(Retry<Observer>& retry, Call& call, Next& next) {
+void run_stage(Retry<Observer>& retry, Call& call, EndOf<Call>& ended, const Next& next) {
     if (retry.budget()) retry.budget()->deposit(call.context.now);
     RetryState state{retry.policy()};
     BudgetLease lease;
     for (;;) {
         call.context.attempt = state.attempts() + 1;
         lease.sent();
-        EndOf<Call> ended = next();
+        next();
         RetryDecision again = after_attempt(retry, state, lease, call, ended.end);
-        if (!again) return ended;
+        if (!again) return;
         lease = std::move(again.lease);
         const TimePoint start = call.context.now + again.delay;
         if (!call.environment.sleep_until(start, call.context.stop)) {
             ended.end.verdict = Verdict::abandoned;
-            return ended;
+            return;
+        }
+        call.context.now = call.environment.now();
+        ended.clear();
+    }
+}
+
+template <class Observer, class Call, class Next>
+void run_stage(Hedge<Observer>&, Call&, EndOf<Call>&, const Next&) {
+    static_assert(
+        sizeof(Call) == 0,
+        "a hedge makes attempts side by side: run the pipeline by co_run or async_run of "
+        "<resilience/asio/pipeline.hpp>"
+    );
+}
+
+// Whoever asked to stop wants no other answer either.
+template <class A, class S, class O, class Call, class Next>
+void run_stage(
+    Fallback<A, S, O>& fallback, Call& call, EndOf<Call>& ended, const Next& next
+) {
+    next();
+    if (call.context.stop.stop_requested()) return;
+    const auto cause = fallback.wanted(ended.end, [&ended] {
+        return ended.thrown ? failure_in(ended.thrown) : failure_in(*ended.result);
+    });
+    if (!cause) return;
+    auto alternative = [&](CallContext&) -> decltype(auto) {
+        return fallback.begin(*cause);
+    };
+    ended.clear();
+    attempt(call, ended, alternative);
+    if (ended.end.verdict != Verdict::success) fallback.count_failed();
+}
+
+/// Puts a fault or outcome in the place of an attempt.
+template <class Outcome, class Observer, class Call>
+void inject(
+    Chaos<Outcome, Observer>& chaos,
+    ChaosAction::Instead instead,
+    Call& call,
+    EndOf<Call>& ended
+) {
+    if (instead == ChaosAction::Instead::fault) return ended.refuse(chaos.fault());
+    auto outcome = [&](CallContext&) {
+        return chaos.template make<typename Call::Result>(instead);
+    };
+    attempt(call, ended, outcome);
+}
+
+template <class Outcome, class Observer, class Call, class Next>
+void run_stage(
+    Chaos<Outcome, Observer>& chaos, Call& call, EndOf<Call>& ended, const Next& next
+) {
+    const ChaosAction action = chaos.next();
+    if (action.latency.count() > 0) {
+        const TimePoint end = saturated_add(call.context.now, action.latency);
+        if (!call.environment.sleep_until(end, call.context.stop)) {
+            return ended.refuse(fail(Errc::cancelled));
         }
         call.context.now = call.environment.now();
     }
+    if (action.instead == ChaosAction::Instead::nothing) return next();
+    inject(chaos, action.instead, call, ended);
 }
 
 }  // namespace resilience::detail

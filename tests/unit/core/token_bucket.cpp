@@ -67,6 +67,7 @@ TEST_CASE("more than the burst is refused for ever, nothing is always admitted")
     CHECK(bucket.check(11, t0) == Admission::refuse(Admission::never));
     CHECK(bucket.reserve(11, t0).wait == Admission::never);
     CHECK(bucket.try_acquire(10, t0));
+    CHECK(bucket.try_acquire(11, t0) == Admission::refuse(Admission::never));
     CHECK(bucket.try_acquire(0, t0));
     CHECK(bucket.check(0, t0));
     CHECK(bucket.reserve(0, t0).granted);

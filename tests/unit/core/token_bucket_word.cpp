@@ -10,6 +10,7 @@
 using namespace std::chrono_literals;
 using resilience::detail::BucketLaw;
 using resilience::detail::BucketWord;
+using resilience::detail::Decision;
 
 // What another thread does between a decision and its exchange is done here inside the
 // decision, so that it happens at that very place, every time.
@@ -17,42 +18,42 @@ using resilience::detail::BucketWord;
 namespace {
 
 BucketLaw one_in_ten_seconds() {
-    return BucketLaw::make(
+    return resilience::detail::make_bucket_law(
         {.tokens = 1, .period = 10s, .burst = 10, .range = BucketWord::kRange}
     );
 }
 
 bool take(BucketWord& bucket, std::uint32_t n, std::int64_t at) {
-    bool admitted = false;
-    bucket.update(at, [&](const BucketWord::View& view, std::int64_t& next) {
-        next = bucket.law().taken(view.zero, view.now, n);
-        return admitted = next <= view.now;
+    return bucket.update(at, [n](const BucketWord::View& view) {
+        const std::int64_t next = view.law.taken(view.zero, view.now, n);
+        const bool fits = next <= view.now;
+        return Decision<bool>{fits, next, fits};
     });
-    return admitted;
 }
 
 }  // namespace
 
 TEST_CASE("ticks and moments are rounded down, also before the epoch") {
-    const BucketLaw law = BucketLaw::make(
+    const BucketLaw law = resilience::detail::make_bucket_law(
         {.tokens = 1, .period = 24h, .burst = 1u << 31, .range = BucketWord::kRange}
     );
     REQUIRE(law.tick > 1);
     CHECK(law.tick_of(-1) == -1);
     CHECK(law.tick_of(0) == 0);
     CHECK(law.tick_of(-std::int64_t{law.tick}) == -1);
-    CHECK(law.moment(-1).units == -std::int64_t{law.rate});
-    CHECK(law.moment(-1).phase == law.tick - 1);
+    CHECK(law.moment(2 * std::int64_t{law.tick} - 1).units == std::int64_t{law.rate});
+    CHECK(law.moment(2 * std::int64_t{law.tick} - 1).phase == law.tick - 1);
+    CHECK(law.moment(law.span).units == law.span / law.tick * law.rate);
 }
 
 TEST_CASE("a decision overtaken by another is made again") {
     BucketWord bucket{one_in_ten_seconds()};
     REQUIRE(take(bucket, 1, 0));
     int decisions = 0;
-    bucket.update(0, [&](const BucketWord::View& view, std::int64_t& next) {
+    bucket.update(0, [&](const BucketWord::View& view) {
         if (++decisions == 1) REQUIRE(take(bucket, 4, 0));
-        next = bucket.law().taken(view.zero, view.now, 5);
-        return next <= view.now;
+        const std::int64_t next = view.law.taken(view.zero, view.now, 5);
+        return Decision<bool>{true, next, next <= view.now};
     });
     CHECK(decisions == 2);
     CHECK_FALSE(take(bucket, 1, 0));
@@ -64,11 +65,10 @@ TEST_CASE("a late clock between a rebase and its taking does not find the bucket
     const std::int64_t late = std::int64_t{1} << 61;
     REQUIRE(take(bucket, 10, early));
     int decisions = 0;
-    bucket.update(late, [&](const BucketWord::View& view, std::int64_t& next) {
+    bucket.update(late, [&](const BucketWord::View& view) {
         // The first decision finds the base too old; by the second it has been moved on.
         if (++decisions == 2) CHECK_FALSE(take(bucket, 1, early + 1));
-        next = bucket.law().taken(view.zero, view.now, 10);
-        return true;
+        return Decision<bool>{true, view.law.taken(view.zero, view.now, 10), true};
     });
     CHECK(decisions == 2);
     CHECK_FALSE(take(bucket, 1, late));
@@ -79,10 +79,10 @@ TEST_CASE("whoever is overtaken by a rebase decides again in terms of the new ba
     REQUIRE(take(bucket, 5, 0));
     const std::int64_t late = std::int64_t{1} << 61;
     int decisions = 0;
-    bucket.update(0, [&](const BucketWord::View& view, std::int64_t& next) {
+    bucket.update(0, [&](const BucketWord::View& view) {
         if (++decisions == 1) REQUIRE(take(bucket, 5, late));
-        next = bucket.law().taken(view.zero, view.now, 5);
-        return next <= view.now;
+        const std::int64_t next = view.law.taken(view.zero, view.now, 5);
+        return Decision<bool>{true, next, next <= view.now};
     });
     // At time 0 by a clock that is 73 years late, the bucket counts as empty.
     CHECK(decisions == 2);

@@ -3,11 +3,16 @@
 #define RESILIENCE_ASIO_DETAIL_PIPELINE_STAGES_HPP
 
 #include <resilience/asio/bulkhead.hpp>
+#include <resilience/asio/detail/operation.hpp>
+#include <resilience/asio/hedge.hpp>
 #include <resilience/asio/result.hpp>
 #include <resilience/asio/timeout.hpp>
 #include <resilience/asio/timer.hpp>
 #include <resilience/bulkhead.hpp>
+#include <resilience/chaos.hpp>
 #include <resilience/deadline.hpp>
+#include <resilience/fallback.hpp>
+#include <resilience/hedge.hpp>
 #include <resilience/pipeline_stage.hpp>
 #include <resilience/retry.hpp>
 #include <resilience/retry_state.hpp>
@@ -81,10 +86,10 @@ CoEnd<Call> co_attempt(Call& call, Operation& operation) {
     try {
         if constexpr (std::is_void_v<Raw>) {
             co_await operation(call.context);
-            ended.result.emplace();
+            ended.result.fill([] { return typename Call::Result{}; });
         } else {
             Raw raw = co_await operation(call.context);
-            ended.result.emplace(std::move(raw));
+            ended.result.fill([&raw]() -> Raw&& { return std::move(raw); });
         }
     } catch (...) {
         ended.thrown = std::current_exception();
@@ -98,7 +103,9 @@ CoEnd<Call> co_attempt(Call& call, Operation& operation) {
 template <LimiterStage L, class Call, class Next>
 CoEnd<Call> co_stage(L& limiter, Call& call, Next next) {
     const Admission admission = limiter.try_acquire(1u, call.context.now);
-    if (!admission) co_return call.refuse(Errc::rate_limited, admission.retry_after);
+    if (!admission) {
+        co_return EndOf<Call>{fail(Errc::rate_limited, {}, admission.retry_after)};
+    }
     EndOf<Call> ended = co_await next();
     co_return ended;
 }
@@ -106,7 +113,7 @@ CoEnd<Call> co_stage(L& limiter, Call& call, Next next) {
 template <Guard G, class Call, class Next>
 CoEnd<Call> co_stage(G& guard, Call& call, Next next) {
     auto permit = guard.try_acquire(call.context.now);
-    if (!permit) co_return call.refuse(G::refusal, permit.retry_after());
+    if (!permit) co_return EndOf<Call>{fail(G::refusal, {}, permit.retry_after())};
     EndOf<Call> ended = co_await next();
     std::move(permit).done(ended.end.verdict, call.context.now);
     co_return ended;
@@ -141,6 +148,16 @@ CoEnd<Call> co_stage(const NoDeadline&, Call&, Next next) {
     return next();
 }
 
+/// Runs `next` as the first coroutine of those that are spawned: cancelled by all types,
+/// and by a value, as around it.
+template <class Call, class Next>
+CoEnd<Call> co_spawned(Next next) {
+    co_await net::this_coro::reset_cancellation_state(net::enable_total_cancellation());
+    co_await net::this_coro::throw_if_cancelled(false);
+    EndOf<Call> ended = co_await next();
+    co_return ended;
+}
+
 template <class Observer, class Call, class Next>
 CoEnd<Call> co_stage(Timeout<Observer>& timeout, Call& call, Next next) {
     if (timeout.options().detach_after.count() > 0) {
@@ -151,7 +168,7 @@ CoEnd<Call> co_stage(Timeout<Observer>& timeout, Call& call, Next next) {
     const TimePoint outer = call.context.deadline;
     const TimePoint deadline = timeout.deadline(call.context.now, outer);
     call.context.deadline = deadline;
-    auto work = [next] { return next(); };
+    auto work = [next] { return co_spawned<Call>(next); };
     EndOf<Call> ended = co_await co_with_timeout(timeout, std::move(work), deadline);
     call.context.deadline = outer;
     co_return ended;
@@ -185,6 +202,77 @@ CoEnd<Call> co_stage(Retry<Observer>& retry, Call& call, Next next) {
         }
         call.context.now = call.environment.now();
     }
+}
+
+/// One attempt of several that overlap, and therefore share no context.
+template <class Call, class Next>
+CoEnd<Call> co_hedged_attempt(const Call& call, Next next, std::uint32_t number) {
+    Call own{call.environment, call.classifier, call.context};
+    own.context.now = own.environment.now();
+    own.context.hedge = number;
+    const Next mine = next.with(own);
+    EndOf<Call> ended = co_await co_spawned<Call>(mine);
+    co_return ended;
+}
+
+template <class Observer, class Call, class Next>
+CoEnd<Call> co_stage(Hedge<Observer>& hedge, Call& call, Next next) {
+    auto work = [&call, next](std::uint32_t number) {
+        return co_hedged_attempt(call, next, number);
+    };
+    EndOf<Call> ended = co_await co_with_hedge(hedge, std::move(work));
+    call.context.now = call.environment.now();
+    co_return ended;
+}
+
+/// The alternative of `fallback` as an operation: a coroutine, as it comes or around it.
+template <class F>
+auto co_alternative(F& fallback, const FallbackCause& cause) {
+    using Begun = std::remove_cvref_t<decltype(fallback.begin(cause))>;
+    if constexpr (requires { typename AwaitedBy<Begun>::type; }) {
+        return fallback.begin(cause);
+    } else {
+        return [](F* f, const FallbackCause* why) -> net::awaitable<Begun> {
+            co_return f->begin(*why);
+        }(&fallback, &cause);
+    }
+}
+
+template <class A, class S, class O, class Call, class Next>
+CoEnd<Call> co_stage(Fallback<A, S, O>& fallback, Call& call, Next next) {
+    EndOf<Call> ended = co_await next();
+    const bool stopped = co_await cancelled();
+    if (stopped) co_return ended;
+    const auto cause = fallback.wanted(ended.end, [&ended] {
+        return ended.thrown ? failure_in(in_std_terms(ended.thrown))
+                            : failure_in(*ended.result);
+    });
+    if (!cause) co_return ended;
+    auto alternative = [&](CallContext&) { return co_alternative(fallback, *cause); };
+    EndOf<Call> instead = co_await co_attempt(call, alternative);
+    if (instead.end.verdict != Verdict::success) fallback.count_failed();
+    co_return instead;
+}
+
+template <class Outcome, class Observer, class Call, class Next>
+CoEnd<Call> co_stage(Chaos<Outcome, Observer>& chaos, Call& call, Next next) {
+    const ChaosAction action = chaos.next();
+    if (action.latency.count() > 0) {
+        Timer timer{call.environment.executor};
+        const Result<void> waited = co_await timer.async_wait_until(
+            saturated_add(call.context.now, action.latency)
+        );
+        const bool stopped = co_await cancelled();
+        if (!waited || stopped) co_return EndOf<Call>{fail(Errc::cancelled)};
+        call.context.now = call.environment.now();
+    }
+    if (action.instead == ChaosAction::Instead::nothing) {
+        EndOf<Call> made = co_await next();
+        co_return made;
+    }
+    EndOf<Call> ended;
+    inject(chaos, action.instead, call, ended);
+    co_return ended;
 }
 
 }  // namespace resilience::detail

@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: MIT
+// Fallback and chaos as stages of a pipeline on a thread.
+#include <resilience/chaos.hpp>
+#include <resilience/circuit_breaker.hpp>
+#include <resilience/fallback.hpp>
+#include <resilience/pipeline.hpp>
+#include <resilience/testing/virtual_environment.hpp>
+
+#include <doctest/doctest.h>
+
+#include <stdexcept>
+#include <stop_token>
+#include <string>
+#include <system_error>
+
+using namespace resilience;
+using namespace std::chrono_literals;
+
+namespace {
+
+struct World {
+    testing::ManualClock clock;
+    Random random{1};
+
+    testing::VirtualEnvironment environment() { return {clock, random}; }
+};
+
+Outcome<int> unavailable(CallContext&) { return fail(Errc::unavailable, "down"); }
+Outcome<int> answer(CallContext&) { return 1; }
+
+}  // namespace
+
+TEST_CASE("a pipeline's fallback stands in for failures and for refusals") {
+    CircuitBreaker breaker;
+    Fallback fallback{42};
+    Pipeline pipeline{breaker, fallback};
+    CHECK(*pipeline.run(answer) == 1);
+    CHECK(*pipeline.run(unavailable) == 42);
+    breaker.force_open();
+    CHECK(*pipeline.run(answer) == 42);
+    CHECK(fallback.snapshot().used == 2);
+    CHECK(fallback.snapshot().failed == 0);
+}
+
+TEST_CASE("a pipeline's fallback is told the failure, its code and what it says") {
+    FallbackCause seen{};
+    Pipeline pipeline{Fallback{[&](const FallbackCause& cause) {
+        seen = cause;
+        return 2;
+    }}};
+    CHECK(*pipeline.run(unavailable) == 2);
+    CHECK(seen.failure == Errc::unavailable);
+    CHECK(seen.failure.detail == "down");
+    CHECK(seen.classification.verdict == Verdict::transient);
+
+    const auto throws = [](CallContext&) -> Outcome<int> {
+        throw std::system_error{make_error_code(std::errc::connection_refused)};
+    };
+    CHECK(*pipeline.run(throws) == 2);
+    CHECK(seen.failure.code == std::errc::connection_refused);
+
+    INFO("a plain value, whose refusals are an Outcome");
+    CircuitBreaker breaker;
+    breaker.force_open();
+    Pipeline plain{breaker, Fallback{[&](const FallbackCause& cause) {
+                       seen = cause;
+                       return 3;
+                   }}};
+    CHECK(*plain.run([](CallContext&) { return 1; }) == 3);
+    CHECK(seen.failure == Errc::circuit_open);
+}
+
+TEST_CASE("a pipeline's fallback follows the pipeline's classifier") {
+    struct OddIsWrong {
+        Classification operator()(const Outcome<int>& r) const {
+            return {r && *r % 2 == 0 ? Verdict::success : Verdict::transient};
+        }
+        Classification operator()(const std::exception_ptr&) const { return {}; }
+    };
+    auto pipeline = Pipeline{Fallback{4}}.classified_by(OddIsWrong{});
+    CHECK(*pipeline.run(answer) == 4);
+    CHECK(*pipeline.run([](CallContext&) { return Outcome<int>{6}; }) == 6);
+}
+
+TEST_CASE("an alternative that fails or throws is counted, and is what the caller gets") {
+    Fallback fails{[]() -> Outcome<int> { return fail(Errc::not_found); }};
+    Pipeline first{fails};
+    CHECK(first.run(unavailable).error() == Errc::not_found);
+    CHECK(fails.snapshot().failed == 1);
+
+    Fallback throws{[]() -> int { throw std::runtime_error{"second"}; }};
+    Pipeline second{throws};
+    CHECK_THROWS_WITH_AS(second.run(unavailable), "second", std::runtime_error);
+    CHECK(throws.snapshot().failed == 1);
+}
+
+TEST_CASE("a pipeline's fallback may do its work without a value") {
+    int used = 0;
+    Pipeline pipeline{Fallback{[&] { ++used; }}};
+    CHECK(pipeline.run([](CallContext&) -> void { throw 1; }).has_value());
+    CHECK(used == 1);
+}
+
+TEST_CASE("a caller who asked to stop gets no alternative") {
+    Fallback fallback{42};
+    Pipeline pipeline{fallback};
+    std::stop_source stop;
+    stop.request_stop();
+    CHECK(pipeline.run(unavailable, stop.get_token()).error() == Errc::unavailable);
+    CHECK(fallback.snapshot().used == 0);
+}
+
+TEST_CASE("chaos fails calls as the peer would: the breaker and the retry see it") {
+    World world;
+    CircuitBreaker breaker{
+        {.window = ConsecutiveWindowOptions{}, .consecutive_failures = 3}};
+    Chaos<> chaos{{.fault_rate = 1}};
+    auto pipeline = Pipeline{Deadline{1h}, Retry{{.attempts = 3}}, breaker, chaos}.with(
+        world.environment()
+    );
+    int calls = 0;
+    const auto result = pipeline.run([&](CallContext&) { return ++calls; });
+    CHECK(result.error() == Errc::unavailable);
+    CHECK(result.error().detail == "injected by chaos");
+    CHECK(calls == 0);
+    CHECK(chaos.snapshot().faults == 3);
+    CHECK(breaker.state(world.clock.now()) == CircuitState::open);
+}
+
+TEST_CASE("chaos fails an operation that returns a code by its code") {
+    Chaos<> chaos{{.fault_rate = 1, .fault = Errc::connection_lost}};
+    Pipeline pipeline{chaos};
+    const std::error_code code =
+        pipeline.run([](CallContext&) { return std::error_code{}; });
+    CHECK(code == make_error_code(Errc::connection_lost));
+}
+
+TEST_CASE(
+    "the wait that chaos injects is sleep of the environment, and slowness of the peer"
+) {
+    World world;
+    CircuitBreaker breaker{
+        {.window = CountWindowOptions{.calls = 1},
+         .failure_ratio = 0,
+         .slow_ratio = 1,
+         .slow_after = 1s,
+         .min_calls = 1}};
+    Chaos<> chaos{{.latency_rate = 1, .latency = 2s}};
+    auto pipeline = Pipeline{breaker, chaos}.with(world.environment());
+    const TimePoint start = world.clock.now();
+    CHECK(pipeline
+              .run([&](CallContext& c) {
+                  CHECK(c.now == start + 2s);
+                  return 1;
+              })
+              .has_value());
+    CHECK(world.clock.now() == start + 2s);
+    CHECK(breaker.state(world.clock.now()) == CircuitState::open);
+}
+
+TEST_CASE("a request to stop ends the wait that chaos injects, and the call") {
+    World world;
+    Chaos<> chaos{{.latency_rate = 1, .latency = 1h}};
+    auto pipeline = Pipeline{chaos}.with(world.environment());
+    std::stop_source stop;
+    stop.request_stop();
+    const TimePoint start = world.clock.now();
+    CHECK(pipeline.run(answer, stop.get_token()).error() == Errc::cancelled);
+    CHECK(world.clock.now() == start);
+}
+
+TEST_CASE("chaos puts an outcome in the place of an answer, and it is judged like one") {
+    World world;
+    const auto outcome = [] { return Outcome<int>{fail(Errc::unavailable)}; };
+    Chaos chaos{{.outcome_rate = 1}, outcome};
+    auto pipeline =
+        Pipeline{Deadline{1h}, Retry{{.attempts = 4}}, chaos}.with(world.environment());
+    CHECK(pipeline.run(answer).error() == Errc::unavailable);
+    CHECK(chaos.snapshot().outcomes == 4);
+    chaos.enable(false);
+    CHECK(*pipeline.run(answer) == 1);
+}
