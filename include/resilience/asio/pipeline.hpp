@@ -2,24 +2,30 @@
 #ifndef RESILIENCE_ASIO_PIPELINE_HPP
 #define RESILIENCE_ASIO_PIPELINE_HPP
 
+#include <resilience/asio/detail/operation.hpp>
 #include <resilience/asio/detail/pipeline_stages.hpp>
 #include <resilience/asio/initiate.hpp>
 #include <resilience/asio/result.hpp>
+#include <resilience/fallback.hpp>
 #include <resilience/pipeline.hpp>
 
 #include <boost/asio/any_completion_handler.hpp>
 #include <boost/asio/any_io_executor.hpp>
+#include <boost/asio/associated_cancellation_slot.hpp>
+#include <boost/asio/associated_executor.hpp>
 #include <boost/asio/async_result.hpp>
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/bind_cancellation_slot.hpp>
 #include <boost/asio/cancellation_state.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/deferred.hpp>
+#include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/this_coro.hpp>
 
 #include <cstddef>
 #include <exception>
 #include <optional>
+#include <system_error>
 #include <type_traits>
 #include <utility>
 
@@ -50,6 +56,16 @@ struct CoNext {
     }
 };
 
+/// What an exception that left a pipeline says where nothing may be thrown.
+inline Failure refusal_for(const std::exception_ptr& thrown) {
+    Failure failure = failure_in(in_std_terms(thrown));
+    if (!failure.code) failure.code = Errc::internal;
+    if (failure.code == std::errc::operation_canceled) {
+        failure.code = Errc::cancelled_in_doubt;
+    }
+    return failure;
+}
+
 template <class Operation>
 using CoResultOf =
     ResultOf<typename std::invoke_result_t<Operation&, CallContext&>::value_type>;
@@ -61,8 +77,8 @@ using CoResultOf =
     @param operation Called once for each attempt as
         `net::awaitable<T> operation(CallContext&)`.
     @return What the operation returned, or the refusal of a policy.
-    @throws What the operation throws, once no policy retries it; std::invalid_argument
-   for a `Timeout` with `detach_after`.
+    @throws std::invalid_argument A `Timeout` has a `detach_after`.
+    @throws What the operation throws, once no policy retries it.
 
     @par Cancellation
     Cancelling the calling coroutine ends waits, cancels the attempt under way, and begins
@@ -92,7 +108,13 @@ auto co_run(
 
     const bool throwing = co_await net::this_coro::throw_if_cancelled();
     co_await net::this_coro::throw_if_cancelled(false);
-    detail::Ended<R> ended = co_await outermost();
+    detail::Ended<R> ended;
+    try {
+        detail::Ended<R> all = co_await outermost();
+        ended = std::move(all);
+    } catch (...) {
+        ended.thrown = std::current_exception();
+    }
     co_await net::this_coro::throw_if_cancelled(throwing);
     co_return std::move(ended).unwrap();
 }
@@ -122,10 +144,11 @@ auto async_run(
            BasicPipeline<Parts...>* stages,
            Operation work) {
             const auto slot = net::get_associated_cancellation_slot(handler);
-            auto finish = [ex, handler = std::move(handler)](
+            auto guard = net::make_work_guard(net::get_associated_executor(handler, ex));
+            auto finish = [ex, guard = std::move(guard), handler = std::move(handler)](
                               std::exception_ptr error, std::optional<R> result
                           ) mutable {
-                if (error) result = detail::refused<R>(detail::failure_of(error));
+                if (error) result = detail::refused<R>(detail::refusal_for(error));
                 detail::complete(ex, std::move(handler), std::move(*result));
             };
             net::co_spawn(

@@ -79,6 +79,13 @@ struct Ended {
         result.fill([&failure] { return refused<R>(std::move(failure)); });
     }
 
+    /// The same for a known reason.
+    void refuse(Errc reason, std::chrono::nanoseconds retry_after) {
+        end = classify_errc(reason);
+        end.retry_after = retry_after;
+        result.fill([&] { return refused<R>(fail(reason, {}, retry_after)); });
+    }
+
     /// A policy puts a failure in the place of an end.
     void replace(Failure failure) {
         clear();

@@ -47,7 +47,7 @@ template <LimiterStage L, class Call, class Next>
 void run_stage(L& limiter, Call& call, EndOf<Call>& ended, const Next& next) {
     const Admission admission = limiter.try_acquire(1u, call.context.now);
     if (!admission) {
-        return ended.refuse(fail(Errc::rate_limited, {}, admission.retry_after));
+        return ended.refuse(Errc::rate_limited, admission.retry_after);
     }
     next();
 }
@@ -55,7 +55,7 @@ void run_stage(L& limiter, Call& call, EndOf<Call>& ended, const Next& next) {
 template <Guard G, class Call, class Next>
 void run_stage(G& guard, Call& call, EndOf<Call>& ended, const Next& next) {
     auto permit = guard.try_acquire(call.context.now);
-    if (!permit) return ended.refuse(fail(G::refusal, {}, permit.retry_after()));
+    if (!permit) return ended.refuse(G::refusal, permit.retry_after());
     next();
     std::move(permit).done(ended.end.verdict, call.context.now);
 }
