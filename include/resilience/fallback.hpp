@@ -170,8 +170,8 @@ public:
         if (c.verdict == Verdict::success || c.verdict == Verdict::slow) {
             return std::nullopt;
         }
-        std::optional<FallbackCause> cause{{c, failure()}};
-        if (!select_(std::as_const(*cause))) cause.reset();
+        FallbackCause cause{c, failure()};
+        if (!select_(std::as_const(cause))) return std::nullopt;
         return cause;
     }
 
