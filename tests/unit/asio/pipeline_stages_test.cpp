@@ -64,7 +64,8 @@ TEST_CASE("a coroutine's fallback stands in for failures, refusals and exception
     CHECK(value.snapshot().failed == 0);
 }
 
-TEST_CASE("a coroutine's fallback knows the code of a Boost exception, which else stays") {
+TEST_CASE("a coroutine's fallback knows the code of a Boost exception, which else stays"
+) {
     World world;
     std::vector<std::error_code> seen;
     Fallback declines{1, [&](const FallbackCause& cause) {

@@ -85,7 +85,8 @@ TEST_CASE("a coroutine's attempts are retried in virtual time") {
     CHECK(time.now() - start == 200ms + 1s + 200ms + 2s + 100ms);
 }
 
-TEST_CASE("a coroutine that is refused returns a refusal of its own type, if it has one") {
+TEST_CASE("a coroutine that is refused returns a refusal of its own type, if it has one"
+) {
     CHECK(refused<Result<int>, Result<int>>().error() == Errc::circuit_open);
     CHECK(refused<Outcome<int>, Outcome<int>>().error() == Errc::circuit_open);
     CHECK(
@@ -100,13 +101,13 @@ TEST_CASE("a coroutine that succeeds returns what it returned, whatever its type
     World world;
     Pipeline pipeline{Deadline{1s}, Retry{}, Timeout{{.limit = 100ms}}};
     const auto thrown = world.run([&]() -> net::awaitable<void> {
-        const Result<int> result =
-            co_await co_run(pipeline, [](CallContext&) -> net::awaitable<Result<int>> {
-                co_return 1;
-            });
+        const Result<int> result = co_await co_run(
+            pipeline, [](CallContext&) -> net::awaitable<Result<int>> { co_return 1; }
+        );
         CHECK(result.value() == 1);
         const std::error_code code = co_await co_run(
-            pipeline, [](CallContext&) -> net::awaitable<std::error_code> {
+            pipeline,
+            [](CallContext&) -> net::awaitable<std::error_code> {
                 co_return make_error_code(Errc::not_found);
             }
         );
@@ -116,10 +117,9 @@ TEST_CASE("a coroutine that succeeds returns what it returned, whatever its type
                 co_return "text";
             });
         CHECK(*text == "text");
-        const Outcome<void> nothing =
-            co_await co_run(pipeline, [](CallContext&) -> net::awaitable<void> {
-                co_return;
-            });
+        const Outcome<void> nothing = co_await co_run(
+            pipeline, [](CallContext&) -> net::awaitable<void> { co_return; }
+        );
         CHECK(nothing.has_value());
     });
     CHECK(!thrown);
@@ -162,7 +162,8 @@ TEST_CASE("what a coroutine throws leaves the pipeline as it is, and is no succe
     CHECK(bulkhead.snapshot().in_use == 0);
 }
 
-TEST_CASE("an operation that throws before it is a coroutine is a failure like any other") {
+TEST_CASE("an operation that throws before it is a coroutine is a failure like any other"
+) {
     World world;
     CircuitBreaker breaker{opens_at_once()};
     Pipeline pipeline{breaker};
@@ -249,7 +250,8 @@ TEST_CASE("an exception in async_run becomes a refusal with its code") {
         world.time.run();
         return future.get();
     };
-    const auto refused = result_of(boost::system::system_error{net::error::host_not_found});
+    const auto refused =
+        result_of(boost::system::system_error{net::error::host_not_found});
     CHECK(refused.error().code == boost::system::error_code{net::error::host_not_found});
     const auto aborted =
         result_of(boost::system::system_error{net::error::operation_aborted});
@@ -288,7 +290,8 @@ TEST_CASE("async_run takes any completion token") {
     CHECK(answers == 3);
 }
 
-TEST_CASE("cancellation of each type ends an attempt, a wait for a slot, and a back-off") {
+TEST_CASE("cancellation of each type ends an attempt, a wait for a slot, and a back-off"
+) {
     using Type = net::cancellation_type;
     for (const Type type : {Type::terminal, Type::partial, Type::total}) {
         CAPTURE(static_cast<unsigned>(type));
@@ -346,9 +349,8 @@ TEST_CASE("co_run leaves the caller's coroutine as it found it") {
     World world;
     const auto thrown = world.run([&]() -> net::awaitable<void> {
         Pipeline good{Deadline{1s}};
-        (void)co_await co_run(good, [](CallContext&) -> net::awaitable<int> {
-            co_return 1;
-        });
+        (void
+        )co_await co_run(good, [](CallContext&) -> net::awaitable<int> { co_return 1; });
         CHECK(co_await net::this_coro::throw_if_cancelled());
         Pipeline bad{Timeout{{.limit = 1s, .detach_after = 1s}}};
         try {
