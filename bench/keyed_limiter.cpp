@@ -8,11 +8,16 @@
 #include <resilience/keyed_limiter.hpp>
 
 #include <benchmark/benchmark.h>
+#include <sys/mman.h>
 
+#include <array>
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <memory_resource>
 #include <mutex>
+#include <new>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -41,20 +46,46 @@ void bare_clock_read(benchmark::State& state) {
 }
 BENCHMARK(bare_clock_read);
 
+/// Memory of which the system may make huge pages.
+class HugePages final : public std::pmr::memory_resource {
+    void* do_allocate(std::size_t bytes, std::size_t alignment) override {
+        void* const memory = ::operator new (bytes, std::align_val_t{alignment});
+        madvise(memory, bytes, MADV_HUGEPAGE);
+        return memory;
+    }
+    void do_deallocate(void* memory, std::size_t, std::size_t alignment) override {
+        ::operator delete (memory, std::align_val_t{alignment});
+    }
+    bool do_is_equal(const std::pmr::memory_resource& other) const noexcept override {
+        return this == &other;
+    }
+};
+
+std::pmr::memory_resource* huge_pages() {
+    static HugePages memory;
+    return &memory;
+}
+
 /// A table in which every key has a slot and is never full while the benchmark runs.
-std::unique_ptr<KeyedLimiter> make_full_table(std::uint64_t keys, TimePoint now) {
+std::unique_ptr<KeyedLimiter> make_full_table(
+    std::uint64_t keys,
+    TimePoint now,
+    std::pmr::memory_resource* memory = std::pmr::new_delete_resource()
+) {
     auto limiter = std::make_unique<KeyedLimiter>(
-        resilience::KeyedLimiterOptions{.limit = kLimit, .keys = keys}, now
+        resilience::KeyedLimiterOptions{.limit = kLimit, .keys = keys, .memory = memory},
+        now
     );
     for (std::uint64_t key = 0; key < keys; ++key) limiter->charge(key, 10'000'000, now);
     for (std::uint64_t key = 0; key < keys; ++key) limiter->reset(key, now + 9s + 500ms);
     return limiter;
 }
 
-void admit_number(benchmark::State& state) {
+void admit_number(benchmark::State& state, bool huge) {
     const auto keys = static_cast<std::uint64_t>(state.range(0));
     const TimePoint now{1h};
-    const auto limiter = make_full_table(keys, now);
+    const auto limiter =
+        huge ? make_full_table(keys, now, huge_pages()) : make_full_table(keys, now);
     std::uint64_t random = 88172645463325252;
     for (auto _ : state) {
         bool admitted =
@@ -65,7 +96,29 @@ void admit_number(benchmark::State& state) {
     state.counters["bytes_a_key"] = 17.0 * double(stats.slots) / double(keys);
     state.counters["overflows"] = double(stats.overflows);
 }
-BENCHMARK(admit_number)->Arg(1'000)->Arg(49'000)->Arg(1'500'000);
+BENCHMARK_CAPTURE(admit_number, usual_pages, false)
+    ->Arg(1'000)
+    ->Arg(49'000)
+    ->Arg(1'500'000);
+BENCHMARK_CAPTURE(admit_number, huge_pages, true)->Arg(49'000)->Arg(1'500'000);
+
+// The time is that of one key, of batches of 64.
+void admit_batch(benchmark::State& state, bool huge) {
+    const auto keys = static_cast<std::uint64_t>(state.range(0));
+    const TimePoint now{1h};
+    const auto limiter =
+        huge ? make_full_table(keys, now, huge_pages()) : make_full_table(keys, now);
+    std::uint64_t random = 88172645463325252;
+    std::vector<resilience::KeyedRequest> requests(64, {0});
+    std::array<resilience::Admission, 64> answers;
+    while (state.KeepRunningBatch(64)) {
+        for (auto& request : requests) request.key = scramble(random) % keys;
+        limiter->try_acquire_each(requests, answers, now + 9s + 500ms);
+        benchmark::DoNotOptimize(answers);
+    }
+}
+BENCHMARK_CAPTURE(admit_batch, usual_pages, false)->Arg(49'000)->Arg(1'500'000);
+BENCHMARK_CAPTURE(admit_batch, huge_pages, true)->Arg(49'000)->Arg(1'500'000);
 
 void admit_number_with_clock(benchmark::State& state) {
     const auto keys = static_cast<std::uint64_t>(state.range(0));

@@ -2,7 +2,7 @@
 #ifndef RESILIENCE_LIMIT_KEY_HPP
 #define RESILIENCE_LIMIT_KEY_HPP
 
-#include <resilience/detail/sip_hash.hpp>
+#include <resilience/detail/key_hash.hpp>
 
 #include <concepts>
 #include <cstdint>
@@ -21,10 +21,8 @@ public:
     LimitKey(std::integral auto number) noexcept
         : number_{static_cast<std::uint64_t>(number)}, is_number_{true} {}
 
-    std::uint64_t hash(const detail::HashKey& secret) const noexcept {
-        using Hash = detail::SipHash<1, 3>;
-        // A number is not the text of its eight bytes.
-        return is_number_ ? Hash{{secret[1], ~secret[0]}}(number_) : Hash{secret}(text_);
+    std::uint64_t hash(const detail::KeyHash& hash) const noexcept {
+        return is_number_ ? hash(number_) : hash(text_);
     }
 
 private:

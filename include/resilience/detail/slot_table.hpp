@@ -2,13 +2,16 @@
 #ifndef RESILIENCE_DETAIL_SLOT_TABLE_HPP
 #define RESILIENCE_DETAIL_SLOT_TABLE_HPP
 
+#include <resilience/detail/table_array.hpp>
+
 #include <algorithm>
 #include <array>
 #include <atomic>
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <limits>
-#include <memory>
+#include <memory_resource>
 
 namespace resilience::detail {
 
@@ -17,6 +20,22 @@ struct Slot {
     std::atomic<std::uint64_t> hash{0};
     std::atomic<std::int64_t> word{0};
 };
+
+/// The later of two words: the stricter state, where words are instants.
+struct LaterWord {
+    std::int64_t join(std::int64_t a, std::int64_t b) const noexcept {
+        return std::max(a, b);
+    }
+};
+
+/// Asks for a cache line before it is needed.
+inline void prefetch(const void* address) noexcept {
+#if defined(__GNUC__)
+    __builtin_prefetch(address, 1);
+#else
+    static_cast<void>(address);
+#endif
+}
 
 /** Finds the bucket word of a key, or makes one, in a table of fixed size. Lock-free.
 
@@ -39,15 +58,20 @@ struct Slot {
     Each group also has one bucket that its keys without a slot share. It remembers the
    state of every key that was reclaimed, and is charged for keys that found no room. A
    key that gets a slot starts from there, so neither way leads to fresh tokens.
+
+    @tparam Join `join(a, b)` is a word that is as strict as either.
 */
-class SlotTable {
+template <class Join = LaterWord>
+class BasicSlotTable {
 public:
     static constexpr std::size_t kSlotsPerGroup = 8;
 
-    explicit SlotTable(std::size_t groups)
-        : groups_{std::make_unique<Group[]>(groups)},
-          shared_{std::make_unique<std::atomic<std::int64_t>[]>(groups)},
-          size_{groups} {}
+    explicit BasicSlotTable(
+        std::size_t groups,
+        const Join& join = {},
+        std::pmr::memory_resource* memory = std::pmr::new_delete_resource()
+    )
+        : groups_{groups, memory}, shared_{groups, memory}, size_{groups}, join_{join} {}
 
     std::size_t groups() const noexcept { return size_; }
 
@@ -59,6 +83,20 @@ public:
         const std::size_t group = (hash & 0xffffffff) * size_ >> 32;
         if (group != first_group(hash)) return group;
         return group + 1 == size_ ? 0 : group + 1;
+    }
+
+    /// Asks for the memory that the key's slot may be in.
+    void fetch(std::uint64_t hash) const noexcept {
+        const auto* const slots = groups_[first_group(hash)].slots.data();
+        prefetch(slots);
+        prefetch(slots + kSlotsPerGroup / 2);
+    }
+
+    /// Asks for the memory that the key's slot is in if it is not in its first group.
+    void fetch_second(std::uint64_t hash) const noexcept {
+        const auto* const slots = groups_[second_group(hash)].slots.data();
+        prefetch(slots);
+        prefetch(slots + kSlotsPerGroup / 2);
     }
 
     /// Calls `decide(zero, next)` until the `next` that it sets is stored or it returns
@@ -159,6 +197,16 @@ public:
 private:
     struct alignas(128) Group {
         std::array<Slot, kSlotsPerGroup> slots;
+
+        /// A bit for each slot that has the hash. Without branches: which slot it is
+        /// cannot be predicted.
+        unsigned matches(std::uint64_t hash) const noexcept {
+            unsigned found = 0;
+            for (unsigned i = 0; i < kSlotsPerGroup; ++i) {
+                found |= unsigned{slots[i].hash.load() == hash} << i;
+            }
+            return found;
+        }
     };
 
     struct Choice {
@@ -182,9 +230,11 @@ private:
         return word < 0 && (word & 1) != 0;
     }
 
-    static void raise(std::atomic<std::int64_t>& word, std::int64_t least) noexcept {
+    void raise(std::atomic<std::int64_t>& word, std::int64_t least) const noexcept {
         std::int64_t seen = word.load();
-        while (seen < least && !word.compare_exchange_weak(seen, least)) {
+        for (;;) {
+            const std::int64_t next = join_.join(seen, least);
+            if (next == seen || word.compare_exchange_weak(seen, next)) return;
         }
     }
 
@@ -193,9 +243,10 @@ private:
     Slot* find(std::uint64_t hash) noexcept {
         for (;;) {
             bool again = false;
-            for (const std::size_t group : {first_group(hash), second_group(hash)}) {
-                for (Slot& slot : groups_[group].slots) {
-                    if (slot.hash.load() != hash) continue;
+            for (const std::size_t number : {first_group(hash), second_group(hash)}) {
+                Group& group = groups_[number];
+                for (unsigned found = group.matches(hash); found; found &= found - 1) {
+                    Slot& slot = group.slots[std::countr_zero(found)];
                     const std::int64_t word = slot.word.load();
                     if (word > 0) return &slot;
                     if (arriving(word) && slot.hash.load() == hash) {
@@ -210,11 +261,9 @@ private:
 
     /// The state of the bucket of a key that has no slot.
     std::int64_t absent(std::uint64_t hash) const noexcept {
-        return std::max(
-            {shared_[first_group(hash)].load(),
-             shared_[second_group(hash)].load(),
-             kLongFull}
-        );
+        const std::int64_t first = shared_[first_group(hash)].load();
+        const std::int64_t second = shared_[second_group(hash)].load();
+        return std::max(join_.join(first, second), kLongFull);
     }
 
     /// Charges the bucket that keys without a slot share. False, and nothing changed, if
@@ -225,7 +274,7 @@ private:
         for (;;) {
             std::int64_t seen = word.load();
             std::int64_t next = 0;
-            if (!decide(std::max(seen, absent(hash)), next)) return true;
+            if (!decide(join_.join(seen, absent(hash)), next)) return true;
             if (!word.compare_exchange_strong(seen, next)) continue;
             // A key that arrives now either starts from this change or is found here.
             if (find(hash) == nullptr) return true;
@@ -279,11 +328,14 @@ private:
         return true;
     }
 
-    std::unique_ptr<Group[]> groups_;
-    std::unique_ptr<std::atomic<std::int64_t>[]> shared_;
+    TableArray<Group> groups_;
+    TableArray<std::atomic<std::int64_t>> shared_;
     std::size_t size_;
+    [[no_unique_address]] Join join_;
     alignas(64) std::atomic<std::uint64_t> tickets_{0};
 };
+
+using SlotTable = BasicSlotTable<>;
 
 }  // namespace resilience::detail
 

@@ -1,0 +1,237 @@
+// SPDX-License-Identifier: MIT
+#ifndef RESILIENCE_DETAIL_KEYED_LIMITER_IMPL_HPP
+#define RESILIENCE_DETAIL_KEYED_LIMITER_IMPL_HPP
+
+#include <resilience/keyed_limiter.hpp>
+
+namespace resilience {
+
+template <class Limiter>
+std::size_t BasicKeyedLimiter<Limiter>::make_groups(const Options& options) {
+    if (options.keys < 1 || options.keys > std::size_t{1} << 34) {
+        throw std::invalid_argument{"KeyedLimiterOptions::keys must be in 1 to 2^34"};
+    }
+    if (options.memory == nullptr) {
+        throw std::invalid_argument{"KeyedLimiterOptions::memory must not be null"};
+    }
+    // A slot and its part of the shared limiter are 17 bytes, a key may have 24.
+    const std::size_t slots = options.keys * 24 / 17 + 1;
+    return std::max<std::size_t>(2, (slots - 1) / Table::kSlotsPerGroup + 1);
+}
+
+template <class Limiter>
+detail::HashKey BasicKeyedLimiter<Limiter>::make_secret(const Options& options) {
+    if (options.hash_key) return *options.hash_key;
+    std::random_device device;
+    std::uniform_int_distribution<std::uint64_t> any;
+    return {any(device), any(device)};
+}
+
+template <class Limiter>
+BasicKeyedLimiter<Limiter>::BasicKeyedLimiter(const Options& options, TimePoint now)
+    : law_{detail::keyed_law(options.limit, now)},
+      hash_{make_secret(options)},
+      table_{make_groups(options), law_, options.memory} {}
+
+template <class Limiter>
+template <class Decide>
+void BasicKeyedLimiter<Limiter>::update(
+    std::uint64_t hash, Moment now, Decide decide
+) noexcept {
+    if (!table_.update(hash, law_.idle(now), decide)) {
+        overflows_.fetch_add(1, std::memory_order_relaxed);
+    }
+}
+
+template <class Limiter>
+Admission BasicKeyedLimiter<Limiter>::take(
+    std::uint64_t hash, std::uint32_t n, Moment now
+) noexcept {
+    if (n == 0) return Admission::admit();
+    if (n > law_.limit()) return Admission::refuse(Admission::never);
+    Admission answer;
+    update(hash, now, [&](std::int64_t word, std::int64_t& next) {
+        const detail::Taking taking = law_.take(word, n, now);
+        next = taking.next;
+        answer = taking.answer;
+        return answer.admitted;
+    });
+    return answer;
+}
+
+template <class Limiter>
+Admission BasicKeyedLimiter<Limiter>::try_acquire(
+    const LimitKey& key, std::uint32_t n, TimePoint now
+) noexcept {
+    const std::uint64_t hash = key.hash(hash_);
+    table_.fetch(hash);
+    table_.fetch_second(hash);
+    return take(hash, n, moment(now));
+}
+
+template <class Limiter>
+std::size_t BasicKeyedLimiter<Limiter>::try_acquire_each(
+    std::span<const KeyedRequest> requests, std::span<Admission> answers, TimePoint now
+) noexcept {
+    const std::size_t count = std::min(requests.size(), answers.size());
+    const Moment moment = this->moment(now);
+    std::array<std::uint64_t, kAhead> hashes{};
+    const auto fetch = [&](std::size_t i) {
+        const std::uint64_t hash = requests[i].key.hash(hash_);
+        hashes[i % kAhead] = hash;
+        table_.fetch(hash);
+        table_.fetch_second(hash);
+    };
+    for (std::size_t i = 0; i < std::min(count, kAhead); ++i) fetch(i);
+    std::size_t admitted = 0;
+    for (std::size_t i = 0; i < count; ++i) {
+        const std::uint64_t hash = hashes[i % kAhead];
+        if (count - i > kAhead) fetch(i + kAhead);
+        answers[i] = take(hash, requests[i].n, moment);
+        admitted += answers[i].admitted ? 1 : 0;
+    }
+    return admitted;
+}
+
+template <class Limiter>
+Admission BasicKeyedLimiter<Limiter>::check(
+    const LimitKey& key, std::uint32_t n, TimePoint now
+) noexcept {
+    if (n == 0) return Admission::admit();
+    if (n > law_.limit()) return Admission::refuse(Admission::never);
+    return law_.take(table_.zero_of(key.hash(hash_)), n, moment(now)).answer;
+}
+
+template <class Limiter>
+LimiterSnapshot BasicKeyedLimiter<Limiter>::snapshot(
+    const LimitKey& key, TimePoint now
+) noexcept {
+    return law_.snapshot(table_.zero_of(key.hash(hash_)), moment(now));
+}
+
+template <class Limiter>
+Reservation BasicKeyedLimiter<Limiter>::reserve(
+    const LimitKey& key, std::uint32_t n, TimePoint now
+) noexcept {
+    Reservation r{.granted = true, .start = now};
+    if (n == 0) return r;
+    if (n > law_.limit()) return {.wait = Admission::never};
+    const std::uint64_t hash = key.hash(hash_);
+    const Moment moment = this->moment(now);
+    const std::int64_t at = detail::nanoseconds_of(now);
+    update(hash, moment, [&](std::int64_t word, std::int64_t& next) {
+        const detail::Taking taking = law_.take(word, n, moment);
+        next = taking.next;
+        r.granted = taking.answer.admitted;
+        r.wait = taking.answer.retry_after;
+        r.receipt = law_.receipt(n, next, moment, at);
+        r.receipt.returned = returned(hash).load();
+        return r.granted;
+    });
+    return r;
+}
+
+template <class Limiter>
+bool BasicKeyedLimiter<Limiter>::refund(
+    const LimitKey& key, const Reservation& reservation, TimePoint now
+) noexcept {
+    if (!reservation.granted) return false;
+    const std::uint64_t hash = key.hash(hash_);
+    const std::int64_t at = detail::nanoseconds_of(now);
+    bool all = reservation.receipt.tokens == 0;
+    // Without a slot, the key's limiter has been new meanwhile, or was a shared one.
+    table_.update_slot(hash, [&](std::int64_t word, std::int64_t& next) {
+        std::atomic<std::uint64_t>& sum = returned(hash);
+        const auto undoing = law_.undo(word, reservation.receipt, sum.load(), at);
+        sum.fetch_add(undoing.tokens);
+        next = undoing.next;
+        all = undoing.all;
+        return next != word;
+    });
+    return all;
+}
+
+template <class Limiter>
+std::chrono::nanoseconds BasicKeyedLimiter<Limiter>::charge(
+    const LimitKey& key, std::uint32_t n, TimePoint now
+) noexcept requires std::same_as<Limiter, TokenBucket> {
+    const Moment moment = this->moment(now);
+    std::chrono::nanoseconds repaid{0};
+    update(key.hash(hash_), moment, [&](std::int64_t word, std::int64_t& next) {
+        const detail::Taking taking = law_.charge(word, n, moment);
+        next = taking.next;
+        repaid = taking.answer.retry_after;
+        return taking.answer.admitted;
+    });
+    return repaid;
+}
+
+template <class Limiter>
+bool BasicKeyedLimiter<Limiter>::reset(const LimitKey& key, TimePoint now) noexcept {
+    const std::uint64_t hash = key.hash(hash_);
+    const std::int64_t idle = law_.idle(moment(now));
+    const auto renew = [&](std::int64_t word, std::int64_t& next) {
+        returned(hash).fetch_add(detail::BucketLaw::kReset);
+        next = idle;
+        return word > idle;
+    };
+    while (!table_.update_slot(hash, renew)) {
+        if (table_.zero_of(hash) <= idle) return true;
+        if (!table_.claim(hash, idle)) return false;
+    }
+    return true;
+}
+
+template <class Limiter>
+Admission BasicKeyedLimiter<Limiter>::try_acquire_all(
+    std::span<const KeyedRequest> requests, TimePoint now
+) noexcept {
+    Admission answer = take_all(requests, now);
+    for (const KeyedRequest& request : requests) {
+        if (answer.admitted) break;
+        const Admission own = check(request.key, request.n, now);
+        answer.retry_after = std::max(answer.retry_after, own.retry_after);
+    }
+    return answer;
+}
+
+template <class Limiter>
+Admission BasicKeyedLimiter<Limiter>::take_all(
+    std::span<const KeyedRequest> requests, TimePoint now
+) noexcept {
+    std::array<Reservation, 32> held;
+    const auto here = requests.first(std::min(requests.size(), held.size()));
+    std::size_t count = 0;
+    Admission answer = Admission::admit();
+    for (; count < here.size() && answer.admitted; ++count) {
+        held[count] = reserve(here[count].key, here[count].n, now);
+        answer = {held[count].granted, held[count].wait};
+    }
+    if (answer.admitted && here.size() < requests.size()) {
+        answer = take_all(requests.subspan(here.size()), now);
+    }
+    while (!answer.admitted && count > 0) {
+        --count;
+        refund(here[count].key, held[count], now);
+    }
+    return answer;
+}
+
+template <class Limiter>
+KeyedLimiterStats BasicKeyedLimiter<Limiter>::stats(TimePoint now) const noexcept {
+    const std::int64_t idle = law_.idle(moment(now));
+    const std::size_t groups = table_.groups();
+    const std::size_t step = (groups - 1) / 1024 + 1;
+    std::size_t seen = 0, used = 0;
+    for (std::size_t group = 0; group < groups; group += step, ++seen) {
+        used += table_.in_use(group, idle);
+    }
+    return {
+        .slots = groups * Table::kSlotsPerGroup,
+        .keys = used * groups / seen,
+        .overflows = overflows_.load(std::memory_order_relaxed)};
+}
+
+}  // namespace resilience
+
+#endif
