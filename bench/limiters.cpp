@@ -6,6 +6,7 @@
 #include <resilience/fixed_window.hpp>
 #include <resilience/leaky_bucket.hpp>
 #include <resilience/sliding_window.hpp>
+#include <resilience/striped_token_bucket.hpp>
 #include <resilience/token_bucket.hpp>
 
 #include <benchmark/benchmark.h>
@@ -27,7 +28,7 @@ void bare_compare_and_swap(benchmark::State& state) {
         }
     }
 }
-BENCHMARK(bare_compare_and_swap);
+BENCHMARK(bare_compare_and_swap)->ThreadRange(1, 2)->UseRealTime();
 
 /// Time moves on such that every call is admitted.
 template <class Limiter>
@@ -69,6 +70,32 @@ BENCHMARK_CAPTURE(refuse<FixedWindow>, fixed_window, FixedWindowOptions{.limit =
 BENCHMARK_CAPTURE(
     refuse<SlidingWindow>, sliding_window, SlidingWindowOptions{.limit = kLimit}
 );
+
+// Threads share one limiter, and time moves on such that every call is admitted.
+template <class Limiter>
+void admit_shared(benchmark::State& state, const typename Limiter::Options& options) {
+    static Limiter limiter{options};
+    TimePoint now{1h};
+    for (auto _ : state) {
+        now += 2ns;
+        bool admitted = limiter.try_acquire(1, now).admitted;
+        benchmark::DoNotOptimize(admitted);
+    }
+}
+
+constexpr TokenBucketOptions kPlentiful{
+    .tokens = 1'000'000'000, .period = 1s, .burst = 1u << 31};
+
+BENCHMARK_CAPTURE(admit_shared<TokenBucket>, token_bucket, kPlentiful)
+    ->ThreadRange(1, 2)
+    ->UseRealTime();
+BENCHMARK_CAPTURE(
+    admit_shared<StripedTokenBucket>,
+    striped_token_bucket,
+    StripedTokenBucketOptions{.limit = kPlentiful}
+)
+    ->ThreadRange(1, 2)
+    ->UseRealTime();
 
 }  // namespace
 
