@@ -59,6 +59,8 @@ struct KeyedRequest {
 
 /// How full a @ref KeyedLimiter is.
 struct KeyedLimiterStats {
+    static constexpr const char* kind = "keyed_limiter";
+
     /// Slots there are; somewhat more than `KeyedLimiterOptions::keys`.
     std::size_t slots = 0;
 
@@ -70,6 +72,14 @@ struct KeyedLimiterStats {
     /// key.
     std::uint64_t overflows = 0;
 };
+
+/// Calls `visit(name, number)` for each reading; see @ref Registry.
+template <class Visit>
+void visit_readings(const KeyedLimiterStats& s, Visit&& visit) {
+    visit("slots", s.slots);
+    visit("keys", s.keys);
+    visit("overflows_total", s.overflows);
+}
 
 /** Limits the rate of each of many keys: one limiter per key, in a table of fixed size.
 
