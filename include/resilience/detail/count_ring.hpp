@@ -18,7 +18,7 @@ namespace resilience::detail {
     Its slot is written afterwards, by whoever comes first: the thread that counted it, or
     the next one, which must not change the word before.
 
-    @tparam Atomic `std::atomic`, or what a test puts in its place.
+    @tparam Atomic `std::atomic`, or what a test puts in its place, which may throw.
 */
 template <template <class> class Atomic>
 class CountRing {
@@ -28,7 +28,7 @@ public:
         for (std::uint32_t i = 0; i < size; ++i) slots_[i].store(kUnused);
     }
 
-    void record(std::uint32_t generation, CallOutcome outcome) noexcept {
+    void record(std::uint32_t generation, CallOutcome outcome) {
         const std::uint32_t code = CountWord::code_of(outcome);
         std::uint64_t seen = word_.load();
         for (;;) {
@@ -53,13 +53,13 @@ public:
         }
     }
 
-    CallCounts counts(std::uint32_t generation) const noexcept {
+    CallCounts counts(std::uint32_t generation) const {
         const CountWord word = CountWord::unpack(word_.load());
         if (!word.is_of(generation)) return {};
         return {word.calls, word.failures, word.slow};
     }
 
-    void forget(std::uint32_t generation) noexcept {
+    void forget(std::uint32_t generation) {
         std::uint64_t seen = word_.load();
         while (CountWord::unpack(seen).is_of(generation)) {
             const std::uint64_t next = CountWord::unpack(seen).emptied(generation).pack();
@@ -73,7 +73,7 @@ private:
 
     // Writes the latest call of `seen` into its slot, unless that is done already.
     // Returns false if the word has changed meanwhile.
-    bool settle(std::uint64_t seen) noexcept {
+    bool settle(std::uint64_t seen) {
         const CountWord word = CountWord::unpack(seen);
         const std::uint32_t ticket = word.last_ticket(size_);
         Atomic<std::uint32_t>& slot = slots_[ticket % size_];

@@ -13,8 +13,8 @@
 #include <thread>
 #include <vector>
 
+#include "unit/core/interleaving.hpp"
 #include "unit/core/linearizability.hpp"
-#include "unit/core/stepped_thread.hpp"
 
 using namespace std::chrono_literals;
 using namespace resilience;
@@ -52,13 +52,20 @@ struct Calls {
     }
 };
 
-template <class Window>
-Operation perform(Window& window, Random& random) {
+Operation choose(Random& random) {
     const std::uint64_t bits = random();
-    if (bits % 3 == 0) return {.asks = true, .answer = window.counts(0)};
-    const CallOutcome o{.failure = (bits & 8) != 0, .slow = (bits & 48) == 0};
-    window.record(0, o);
-    return {.outcome = o};
+    if (bits % 3 == 0) return {.asks = true};
+    return {.outcome = {.failure = (bits & 8) != 0, .slow = (bits & 48) == 0}};
+}
+
+using Ring = detail::CountRing<ActedAtomic>;
+
+void perform(Ring& ring, Operation& operation) {
+    if (operation.asks) {
+        operation.answer = ring.counts(0);
+    } else {
+        ring.record(0, operation.outcome);
+    }
 }
 
 }  // namespace
@@ -67,32 +74,30 @@ TEST_CASE(
     "the histories of a count window are those of a list, for any size "
     "(resilience4j#2379)"
 ) {
-    using Ring = detail::CountRing<YieldingAtomic>;
     for (const std::uint32_t size : {1u, 2u, 3u}) {
         CAPTURE(size);
         CHECK(
             count_bad_histories<Operation>(
-                2500,
-                3,
-                4,
+                4'000,
                 [&] { return std::make_unique<Ring>(size); },
                 Calls{size},
-                [](Ring& ring, Random& random) { return perform(ring, random); }
+                choose,
+                perform
             ) == 0
         );
     }
 }
 
 TEST_CASE("a thread that is held up before its slot does no harm when it goes on") {
-    detail::CountRing<SteppedAtomic> ring{1};
+    Ring ring{1};
     const auto success = [&] { ring.record(0, {}); };
     const auto failure = [&] { ring.record(0, {.failure = true}); };
-    SteppedThread late{success};
+    Actor late{success};
     late.advance(3);  // it is about to write the slot, which is as new
     success();
-    SteppedThread second{failure};
+    Actor second{failure};
     second.advance(5);  // it has counted the failure, and not written the slot
-    SteppedThread third{success};
+    Actor third{success};
     third.advance(3);  // it is about to write the slot in the second's place
     late.advance(1);
     third.finish();
@@ -103,11 +108,11 @@ TEST_CASE("a thread that is held up before its slot does no harm when it goes on
 }
 
 TEST_CASE("a thread that is held up for a whole round writes no slot") {
-    detail::CountRing<SteppedAtomic> ring{1};
-    SteppedThread late{[&] { ring.record(0, {.failure = true}); }};
+    Ring ring{1};
+    Actor late{[&] { ring.record(0, {.failure = true}); }};
     late.advance(1);  // it has read the word
     for (int i = 0; i < 3; ++i) ring.record(0, {.failure = true});
-    SteppedThread last{[&] { ring.record(0, {.slow = true}); }};
+    Actor last{[&] { ring.record(0, {.slow = true}); }};
     last.advance(3);
     late.advance(3);
     last.finish();
@@ -125,34 +130,6 @@ TEST_CASE("a history that no list explains is found out") {
         {{.asks = true, .answer = {1, 1, 0}}, 6, 7}};
     CHECK_FALSE(is_linearizable(Calls{1}, history));
     CHECK(is_linearizable(Calls{1}, std::vector(history.begin(), history.end() - 1)));
-}
-
-namespace {
-
-/// A time window of one bucket, asked at one instant.
-struct OneBucket {
-    TimeWindow window{{.length = 1s, .buckets = 1}};
-    void record(std::uint32_t generation, CallOutcome o) noexcept {
-        window.record(generation, o, t0);
-    }
-    CallCounts counts(std::uint32_t generation) const noexcept {
-        return window.counts(generation, t0);
-    }
-};
-
-}  // namespace
-
-TEST_CASE("the histories of a time window of one bucket are those of a list") {
-    CHECK(
-        count_bad_histories<Operation>(
-            1500,
-            3,
-            5,
-            [] { return std::make_unique<OneBucket>(); },
-            Calls{1000},
-            [](OneBucket& window, Random& random) { return perform(window, random); }
-        ) == 0
-    );
 }
 
 TEST_CASE("what threads record is counted, every call once") {

@@ -4,43 +4,15 @@
 
 #include <resilience/random.hpp>
 
-#include <atomic>
-#include <barrier>
 #include <cstddef>
 #include <cstdint>
-#include <thread>
+#include <memory>
 #include <utility>
 #include <vector>
 
+#include "unit/core/interleaving.hpp"
+
 namespace resilience::testing {
-
-/// An atomic that often lets another thread run before it is used.
-template <class T>
-class YieldingAtomic {
-public:
-    YieldingAtomic(T value = {}) noexcept : value_{value} {}
-
-    T load() const noexcept {
-        pause();
-        return value_.load();
-    }
-    void store(T value) noexcept { value_.store(value); }
-    bool compare_exchange_weak(T& seen, T next) noexcept {
-        pause();
-        return value_.compare_exchange_weak(seen, next);
-    }
-    bool compare_exchange_strong(T& seen, T next) noexcept {
-        pause();
-        return value_.compare_exchange_strong(seen, next);
-    }
-
-private:
-    static void pause() noexcept {
-        if (thread_random()() % 4 == 0) std::this_thread::yield();
-    }
-
-    std::atomic<T> value_;
-};
 
 /// One call of an operation: what was asked and answered, and when, by a common counter.
 template <class Operation>
@@ -84,53 +56,46 @@ bool is_linearizable(const Model& model, const std::vector<Event<Operation>>& hi
     return Search{history, std::vector<bool>(history.size())}.run(model, history.size());
 }
 
-/** Lets threads perform operations on one object and returns how many of the histories
-    were not linearizable.
+/** Lets three actors perform random operations on one object, in an order that a seed
+    decides, and returns how many of the histories were not linearizable.
 
-    @param make `make()` returns a fresh object, as a pointer.
+    @param make `make()` returns a fresh object of @ref ActedAtomic, as a pointer.
     @param model The object's sequential twin, fresh.
-    @param perform `perform(object, random)` performs a random operation and returns it
-        with its answer.
+    @param choose `choose(random)` returns an operation to be performed.
+    @param perform `perform(object, operation)` performs it and puts the answer into it.
 */
-template <class Operation, class Make, class Model, class Perform>
+template <class Operation, class Make, class Model, class Choose, class Perform>
 std::size_t count_bad_histories(
-    std::size_t rounds,
-    std::size_t threads,
-    std::size_t operations,
-    Make make,
-    const Model& model,
-    Perform perform
+    std::uint64_t histories, Make make, const Model& model, Choose choose, Perform perform
 ) {
-    auto object = make();
-    std::atomic<std::uint64_t> now{0};
-    std::vector<std::vector<Event<Operation>>> events(threads);
+    constexpr std::size_t kActors = 3;
+    constexpr std::size_t kOperations = 4;
     std::size_t bad = 0;
-    // The last thread to arrive judges the round and prepares the next one.
-    const auto judge = [&]() noexcept {
+    for (std::uint64_t seed = 0; seed < histories; ++seed) {
+        Random random{seed};
+        const auto object = make();
         std::vector<Event<Operation>> history;
-        for (auto& own : events) {
-            history.insert(history.end(), own.begin(), own.end());
-            own.clear();
+        std::vector<Event<Operation>> under_way(kActors);
+        std::vector<std::unique_ptr<Actor>> actors(kActors);
+        std::size_t begun = 0;
+        for (std::uint64_t now = 0; history.size() < kActors * kOperations; ++now) {
+            const std::size_t i = random() % kActors;
+            if (!actors[i]) {
+                if (begun == kActors * kOperations) continue;
+                ++begun;
+                under_way[i] = {choose(random), now, 0};
+                actors[i] = std::make_unique<Actor>([&, i] {
+                    perform(*object, under_way[i].operation);
+                });
+            }
+            if (actors[i]->advance(1 + random() % 4)) {
+                under_way[i].end = now;
+                history.push_back(under_way[i]);
+                actors[i] = nullptr;
+            }
         }
         if (!is_linearizable(model, history)) ++bad;
-        object = make();
-    };
-    std::barrier barrier{static_cast<std::ptrdiff_t>(threads), judge};
-    std::vector<std::thread> running;
-    for (std::size_t t = 0; t < threads; ++t) {
-        running.emplace_back([&, t] {
-            Random random{t + 1};
-            for (std::size_t round = 0; round < rounds; ++round) {
-                for (std::size_t i = 0; i < operations; ++i) {
-                    const std::uint64_t begin = now.fetch_add(1);
-                    Operation operation = perform(*object, random);
-                    events[t].push_back({std::move(operation), begin, now.fetch_add(1)});
-                }
-                barrier.arrive_and_wait();
-            }
-        });
     }
-    for (std::thread& thread : running) thread.join();
     return bad;
 }
 
