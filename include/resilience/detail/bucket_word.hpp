@@ -95,7 +95,7 @@ public:
         for (;;) {
             const Side side = side_of(word);
             const SharedBucketLaw& law = side.law;
-            const std::int64_t since = at - side.base;
+            const std::int64_t since = distance(side.base, at);
             if (n > law.burst) [[unlikely]]
                 return take_afar(n, at);
             const std::int64_t cost = n * law.token;
@@ -204,6 +204,14 @@ private:
             numbers_[kNumber]};
     }
 
+    // Any instant may be asked about. No base is beyond the time limit, so a difference
+    // that wraps around is never within a span.
+    static std::int64_t distance(std::int64_t base, std::int64_t at) noexcept {
+        return static_cast<std::int64_t>(
+            static_cast<std::uint64_t>(at) - static_cast<std::uint64_t>(base)
+        );
+    }
+
     static bool within(std::int64_t since, std::int64_t span) noexcept {
         return static_cast<std::uint64_t>(since) <= static_cast<std::uint64_t>(span);
     }
@@ -236,7 +244,7 @@ private:
 
     View view(std::int64_t word, std::int64_t at) const noexcept {
         const Side side = side_of(word);
-        const std::int64_t since = at - side.base;
+        const std::int64_t since = distance(side.base, at);
         if (!within(since, side.law.span)) [[unlikely]]
             return view_afar(word, at);
         const Moment moment = side.law.moment(since);
