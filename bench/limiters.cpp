@@ -14,6 +14,7 @@
 #include <atomic>
 #include <chrono>
 #include <cstdint>
+#include <type_traits>
 
 namespace {
 
@@ -30,26 +31,38 @@ void bare_compare_and_swap(benchmark::State& state) {
 }
 BENCHMARK(bare_compare_and_swap)->ThreadRange(1, 2)->UseRealTime();
 
+// The macro takes no template arguments.
+template <class Limiter>
+constexpr std::type_identity<Limiter> limiter;
+
 /// Time moves on such that every call is admitted.
 template <class Limiter>
-void admit(benchmark::State& state, const typename Limiter::Options& options) {
-    Limiter limiter{options};
+void admit(
+    benchmark::State& state,
+    std::type_identity<Limiter>,
+    const typename Limiter::Options& options
+) {
+    Limiter object{options};
     TimePoint now{1h};
     for (auto _ : state) {
         now += 40us;
-        bool admitted = limiter.try_acquire(1, now).admitted;
+        bool admitted = object.try_acquire(1, now).admitted;
         benchmark::DoNotOptimize(admitted);
     }
 }
 
 template <class Limiter>
-void refuse(benchmark::State& state, const typename Limiter::Options& options) {
-    Limiter limiter{options};
+void refuse(
+    benchmark::State& state,
+    std::type_identity<Limiter>,
+    const typename Limiter::Options& options
+) {
+    Limiter object{options};
     TimePoint now{1h + 1ms};
-    while (limiter.try_acquire(1, now)) {
+    while (object.try_acquire(1, now)) {
     }
     for (auto _ : state) {
-        std::chrono::nanoseconds wait = limiter.try_acquire(1, now).retry_after;
+        std::chrono::nanoseconds wait = object.try_acquire(1, now).retry_after;
         benchmark::DoNotOptimize(wait);
     }
 }
@@ -58,27 +71,35 @@ constexpr std::uint32_t kLimit = 30'000;
 constexpr TokenBucketOptions kTokens{.tokens = kLimit, .period = 1s, .burst = kLimit};
 constexpr LeakyBucketOptions kUnits{.units = kLimit, .period = 1s, .capacity = kLimit};
 
-BENCHMARK_CAPTURE(admit<TokenBucket>, token_bucket, kTokens);
-BENCHMARK_CAPTURE(admit<LeakyBucket>, leaky_bucket, kUnits);
-BENCHMARK_CAPTURE(admit<FixedWindow>, fixed_window, FixedWindowOptions{.limit = kLimit});
+BENCHMARK_CAPTURE(admit, token_bucket, limiter<TokenBucket>, kTokens);
+BENCHMARK_CAPTURE(admit, leaky_bucket, limiter<LeakyBucket>, kUnits);
 BENCHMARK_CAPTURE(
-    admit<SlidingWindow>, sliding_window, SlidingWindowOptions{.limit = kLimit}
+    admit, fixed_window, limiter<FixedWindow>, FixedWindowOptions{.limit = kLimit}
 );
-BENCHMARK_CAPTURE(refuse<TokenBucket>, token_bucket, kTokens);
-BENCHMARK_CAPTURE(refuse<LeakyBucket>, leaky_bucket, kUnits);
-BENCHMARK_CAPTURE(refuse<FixedWindow>, fixed_window, FixedWindowOptions{.limit = kLimit});
 BENCHMARK_CAPTURE(
-    refuse<SlidingWindow>, sliding_window, SlidingWindowOptions{.limit = kLimit}
+    admit, sliding_window, limiter<SlidingWindow>, SlidingWindowOptions{.limit = kLimit}
+);
+BENCHMARK_CAPTURE(refuse, token_bucket, limiter<TokenBucket>, kTokens);
+BENCHMARK_CAPTURE(refuse, leaky_bucket, limiter<LeakyBucket>, kUnits);
+BENCHMARK_CAPTURE(
+    refuse, fixed_window, limiter<FixedWindow>, FixedWindowOptions{.limit = kLimit}
+);
+BENCHMARK_CAPTURE(
+    refuse, sliding_window, limiter<SlidingWindow>, SlidingWindowOptions{.limit = kLimit}
 );
 
 // Threads share one limiter, and time moves on such that every call is admitted.
 template <class Limiter>
-void admit_shared(benchmark::State& state, const typename Limiter::Options& options) {
-    static Limiter limiter{options};
+void admit_shared(
+    benchmark::State& state,
+    std::type_identity<Limiter>,
+    const typename Limiter::Options& options
+) {
+    static Limiter object{options};
     TimePoint now{1h};
     for (auto _ : state) {
         now += 2ns;
-        bool admitted = limiter.try_acquire(1, now).admitted;
+        bool admitted = object.try_acquire(1, now).admitted;
         benchmark::DoNotOptimize(admitted);
     }
 }
@@ -86,12 +107,13 @@ void admit_shared(benchmark::State& state, const typename Limiter::Options& opti
 constexpr TokenBucketOptions kPlentiful{
     .tokens = 1'000'000'000, .period = 1s, .burst = 1u << 31};
 
-BENCHMARK_CAPTURE(admit_shared<TokenBucket>, token_bucket, kPlentiful)
+BENCHMARK_CAPTURE(admit_shared, token_bucket, limiter<TokenBucket>, kPlentiful)
     ->ThreadRange(1, 2)
     ->UseRealTime();
 BENCHMARK_CAPTURE(
-    admit_shared<StripedTokenBucket>,
+    admit_shared,
     striped_token_bucket,
+    limiter<StripedTokenBucket>,
     StripedTokenBucketOptions{.limit = kPlentiful}
 )
     ->ThreadRange(1, 2)
