@@ -10,6 +10,7 @@
 
 #include <resilience/detail/hedge_law.hpp>
 #include <resilience/detail/latency_histogram.hpp>
+#include <resilience/detail/live_settings.hpp>
 
 #include <atomic>
 #include <chrono>
@@ -110,7 +111,7 @@ struct HedgeWon {
     @tparam Observer Sees @ref HedgeStarted, @ref HedgeSuppressed and @ref HedgeWon.
 
     @par Thread safety
-    Distinct objects: safe. Shared objects: safe, lock-free.
+    Distinct objects: safe. Shared objects: safe; all but @ref reconfigure are lock-free.
 
     @par Object lifetimes
     The budget outlives the hedge, which outlives its calls.
@@ -127,9 +128,7 @@ public:
     Hedge(const HedgeOptions& options, RetryBudget& budget, Observer observer = {})
         : options_(checked(options)),
           budget_(budget),
-          observer_(std::forward<Observer>(observer)) {
-        delay_.store(options.delay.count(), std::memory_order_relaxed);
-    }
+          observer_(std::forward<Observer>(observer)) {}
 
     Hedge(const Hedge&) = delete;
     Hedge& operator=(const Hedge&) = delete;
@@ -137,15 +136,17 @@ public:
     /// How long an attempt of a call goes unanswered before the next one; nothing while
     /// calls are not hedged.
     std::optional<std::chrono::nanoseconds> delay() const noexcept {
-        const std::int64_t ns = delay_.load(std::memory_order_relaxed);
-        if (ns == kNone) return std::nullopt;
-        return std::chrono::nanoseconds{ns};
+        const HedgeOptions& o = options_.get();
+        const std::chrono::nanoseconds at{at_.load(std::memory_order_relaxed)};
+        if (o.quantile == 0 || at < at.zero()) return o.delay;
+        if (at > o.max_delay) return std::nullopt;
+        return std::max(at, o.min_delay);
     }
 
     /// Counts a call that begins, and deposits for it. For shells, as all below.
     void begin(TimePoint now) noexcept {
         calls_.fetch_add(1, std::memory_order_relaxed);
-        if (options_.deposit) budget_.deposit(now);
+        if (options_.get().deposit) budget_.deposit(now);
     }
 
     /// Pays for attempt number `attempt`, the first being 0, or not.
@@ -164,10 +165,11 @@ public:
 
     /// Learns how long the first attempt of a call took, or took at least.
     void record(std::chrono::nanoseconds latency) noexcept {
-        if (options_.quantile == 0) return;
+        const double quantile = options_.get().quantile;
+        if (quantile == 0) return;
         latencies_.record(latency);
         const std::uint32_t n = latencies_.size();
-        if (n >= kLeastSamples && n % 16 == 0) adapt();
+        if (n >= kLeastSamples && n % 16 == 0) adapt(quantile);
     }
 
     /// Learns which attempt's end the caller gets.
@@ -177,7 +179,29 @@ public:
         detail::notify(observer_, HedgeWon{attempt});
     }
 
-    const HedgeOptions& options() const noexcept { return options_; }
+    /// The options in force.
+    HedgeOptions options() const noexcept { return options_.get(); }
+
+    /** Replaces the options of a hedge in use.
+
+        Calls on their way keep the number of attempts that they began with; each attempt
+        from now on waits for the new delay. What was learned of latencies stays, and
+        yields the new quantile at once. What is replaced, less than 100 bytes, is kept
+        until the hedge is destroyed, since calls may be reading it: this is for
+       operators, not for a control loop.
+
+        @throws std::invalid_argument Names the field that is out of range; nothing has
+            changed then.
+        @throws std::bad_alloc
+    */
+    void reconfigure(const HedgeOptions& options) {
+        checked(options);
+        options_.replace([&](const HedgeOptions& old) {
+            const bool other = options.quantile != old.quantile && options.quantile != 0;
+            if (other && latencies_.size() >= kLeastSamples) adapt(options.quantile);
+            return options;
+        });
+    }
 
     HedgeSnapshot snapshot() const noexcept {
         return {
@@ -189,22 +213,17 @@ public:
     }
 
 private:
-    static constexpr std::int64_t kNone = -1;
+    static constexpr std::int64_t kUnknown = -1;
 
-    static HedgeOptions checked(const HedgeOptions& options);
+    static const HedgeOptions& checked(const HedgeOptions& options);
 
-    void adapt() noexcept {
-        const auto at = latencies_.quantile(options_.quantile);
-        const bool hopeless = at > options_.max_delay;
-        delay_.store(
-            hopeless ? kNone : std::max(at, options_.min_delay).count(),
-            std::memory_order_relaxed
-        );
+    void adapt(double quantile) noexcept {
+        at_.store(latencies_.quantile(quantile).count(), std::memory_order_relaxed);
     }
 
-    HedgeOptions options_;
+    detail::LiveSettings<HedgeOptions> options_;
     RetryBudget& budget_;
-    std::atomic<std::int64_t> delay_{0};  // nanoseconds
+    std::atomic<std::int64_t> at_{kUnknown};  // the quantile, in nanoseconds
     std::atomic<std::uint64_t> calls_{0};
     std::atomic<std::uint64_t> hedges_{0};
     std::atomic<std::uint64_t> wins_{0};
@@ -214,7 +233,7 @@ private:
 };
 
 template <class Observer>
-HedgeOptions Hedge<Observer>::checked(const HedgeOptions& options) {
+const HedgeOptions& Hedge<Observer>::checked(const HedgeOptions& options) {
     const auto require = [](bool ok, const char* what) {
         if (!ok) throw std::invalid_argument{what};
     };

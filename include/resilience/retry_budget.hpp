@@ -7,6 +7,7 @@
 
 #include <resilience/detail/bucket_law.hpp>
 #include <resilience/detail/budget_law.hpp>
+#include <resilience/detail/live_settings.hpp>
 
 #include <algorithm>
 #include <atomic>
@@ -137,7 +138,8 @@ private:
     fails, a deposit writes nothing.
 
     @par Thread safety
-    Distinct objects: safe. Shared objects: safe, lock-free. A refusal writes nothing.
+    Distinct objects: safe. Shared objects: safe; all but @ref reconfigure are lock-free.
+    A refusal writes nothing.
 
     @par Example
     @code
@@ -162,10 +164,11 @@ public:
 
     /// Adds what one call brings. Called once for each call, before its first attempt.
     void deposit(TimePoint now = Clock::now()) noexcept {
-        const std::int64_t clock = this->clock(now);
+        const Settings& s = settings_.get();
+        const std::int64_t clock = s.clock(now);
         std::int64_t zero = zero_.load(std::memory_order_relaxed);
         for (;;) {
-            const std::int64_t next = law_.deposited(zero, clock);
+            const std::int64_t next = s.law.deposited(zero, clock);
             if (next == zero) return;
             if (exchange(zero, next)) return;
         }
@@ -177,12 +180,13 @@ public:
         @return A lease that is false if there is not enough.
     */
     BudgetLease try_withdraw(Verdict cause, TimePoint now = Clock::now()) noexcept {
+        const Settings& s = settings_.get();
         const std::uint32_t cost =
-            cause == Verdict::throttled ? throttled_cost_ : transient_cost_;
-        const std::int64_t clock = this->clock(now);
+            cause == Verdict::throttled ? s.throttled_cost : s.transient_cost;
+        const std::int64_t clock = s.clock(now);
         std::int64_t zero = zero_.load(std::memory_order_relaxed);
         for (;;) {
-            const std::int64_t next = law_.withdrawn(zero, clock, cost);
+            const std::int64_t next = s.law.withdrawn(zero, clock, cost);
             if (next > clock) return {};
             if (exchange(zero, next)) return {*this, cost};
         }
@@ -190,23 +194,59 @@ public:
 
     /// Tells what could be withdrawn. Takes nothing.
     RetryBudgetSnapshot snapshot(TimePoint now = Clock::now()) const noexcept {
+        const Settings& s = settings_.get();
         const std::int64_t zero = zero_.load(std::memory_order_relaxed);
         const std::int64_t balance =
-            std::max<std::int64_t>(0, law_.balance(zero, clock(now)));
+            std::max<std::int64_t>(0, s.law.balance(zero, s.clock(now)));
         return {
-            .available = static_cast<double>(balance) / law_.kToken,
-            .retries = static_cast<std::uint32_t>(balance / transient_cost_)};
+            .available = static_cast<double>(balance) / detail::BudgetLaw::kToken,
+            .retries = static_cast<std::uint32_t>(balance / s.transient_cost)};
     }
 
-    const RetryBudgetOptions& options() const noexcept { return options_; }
+    /// The options in force.
+    RetryBudgetOptions options() const noexcept { return settings_.get().options; }
+
+    /** Replaces the options of a budget in use, `initial` excepted, which is for new
+       ones.
+
+        What is saved up stays, as far as it fits under the new cap; nothing is added.
+        Calls on their way may still be judged by the old options. What is replaced, less
+        than 200 bytes, is kept until the budget is destroyed, since calls may be reading
+        it: this is for operators, not for a control loop.
+
+        @param now The current time, from which the new reserve counts.
+        @throws std::invalid_argument Names the field that is out of range; nothing has
+            changed then.
+        @throws std::bad_alloc
+    */
+    void reconfigure(const RetryBudgetOptions& options, TimePoint now = Clock::now());
 
 private:
     friend class BudgetLease;
 
-    static RetryBudgetOptions checked(const RetryBudgetOptions& options);
+    /// What the options mean. Costs are in thousandths of a token.
+    struct Settings {
+        Settings(const RetryBudgetOptions& o, std::int64_t from);
 
-    std::int64_t clock(TimePoint now) const noexcept {
-        return law_.clock(detail::nanoseconds_of(now) - origin_);
+        /// What the reserve has brought by then. Goes on where it stood when the options
+        /// were replaced, so that the word means the same before and after.
+        std::int64_t clock(TimePoint now) const noexcept {
+            return brought + law.clock(detail::nanoseconds_of(now) - origin);
+        }
+
+        detail::BudgetLaw law;
+        std::int64_t origin;       // nanoseconds
+        std::int64_t brought = 0;  // until the origin
+        std::uint32_t transient_cost;
+        std::uint32_t throttled_cost;
+        std::uint32_t refund_share;  // of a token
+        RetryBudgetOptions options;
+    };
+
+    static const RetryBudgetOptions& checked(const RetryBudgetOptions& options);
+
+    static std::int64_t origin_at(std::int64_t ns) noexcept {
+        return std::clamp(ns, -detail::kTimeLimit / 2, detail::kTimeLimit / 2);
     }
 
     // Nothing but the word itself depends on the word, so no order is needed.
@@ -216,20 +256,15 @@ private:
 
     void give_back(std::uint32_t amount) noexcept {
         std::int64_t zero = zero_.load(std::memory_order_relaxed);
-        while (!exchange(zero, law_.refunded(zero, amount))) {
+        while (!exchange(zero, detail::BudgetLaw::refunded(zero, amount))) {
         }
     }
 
     std::atomic<std::int64_t> zero_;
-    std::int64_t origin_;  // nanoseconds
-    detail::BudgetLaw law_;
-    std::uint32_t transient_cost_;  // thousandths of a token, as the next two
-    std::uint32_t throttled_cost_;
-    std::uint32_t refund_share_;  // of a token
-    RetryBudgetOptions options_;
+    detail::LiveSettings<Settings> settings_;
 };
 
-inline RetryBudgetOptions RetryBudget::checked(const RetryBudgetOptions& options) {
+inline const RetryBudgetOptions& RetryBudget::checked(const RetryBudgetOptions& options) {
     const auto require = [](bool ok, const char* what) {
         if (!ok) throw std::invalid_argument{what};
     };
@@ -266,21 +301,35 @@ inline RetryBudgetOptions RetryBudget::checked(const RetryBudgetOptions& options
     return options;
 }
 
+inline RetryBudget::Settings::Settings(const RetryBudgetOptions& o, std::int64_t from)
+    : origin(from),
+      transient_cost(o.transient_cost * 1000),
+      throttled_cost(o.throttled_cost * 1000),
+      refund_share(static_cast<std::uint32_t>(o.success_refund * 1000.0 + 0.5)),
+      options(o) {
+    const double cost = transient_cost;
+    law = {
+        .cap = std::int64_t{o.cap} * detail::BudgetLaw::kToken,
+        .deposit = static_cast<std::int64_t>(o.ratio * cost + 0.5),
+        .reserve = static_cast<std::int64_t>(o.min_per_sec * cost + 0.5)};
+}
+
 inline RetryBudget::RetryBudget(const RetryBudgetOptions& options, TimePoint now)
     : zero_(-std::int64_t{options.initial} * detail::BudgetLaw::kToken),
-      origin_(std::clamp(
-          detail::nanoseconds_of(now), -detail::kTimeLimit / 2, detail::kTimeLimit / 2
-      )),
-      transient_cost_(options.transient_cost * 1000),
-      throttled_cost_(options.throttled_cost * 1000),
-      refund_share_(0),
-      options_(checked(options)) {
-    const double cost = transient_cost_;
-    law_ = {
-        .cap = std::int64_t{options.cap} * detail::BudgetLaw::kToken,
-        .deposit = static_cast<std::int64_t>(options.ratio * cost + 0.5),
-        .reserve = static_cast<std::int64_t>(options.min_per_sec * cost + 0.5)};
-    refund_share_ = static_cast<std::uint32_t>(options.success_refund * 1000.0 + 0.5);
+      settings_(Settings{checked(options), origin_at(detail::nanoseconds_of(now))}) {}
+
+inline void RetryBudget::reconfigure(const RetryBudgetOptions& options, TimePoint now) {
+    checked(options);
+    settings_.replace([&](const Settings& old) {
+        const std::int64_t at = std::max(old.origin, detail::nanoseconds_of(now));
+        Settings next{options, origin_at(at)};
+        next.brought = old.brought + old.law.clock(next.origin - old.origin);
+        // What went beyond the old cap is lost: a higher one must not bring it back.
+        std::int64_t zero = zero_.load(std::memory_order_relaxed);
+        while (!exchange(zero, old.law.edge(zero, next.brought))) {
+        }
+        return next;
+    });
 }
 
 inline void BudgetLease::done(Verdict verdict) && noexcept {
@@ -290,7 +339,7 @@ inline void BudgetLease::done(Verdict verdict) && noexcept {
         case Verdict::success:
         case Verdict::slow:
         case Verdict::client_error:
-            refund(cost_ / 1000 * budget_->refund_share_);
+            refund(cost_ / 1000 * budget_->settings_.get().refund_share);
             break;
         case Verdict::ignored:
             refund(cost_);

@@ -11,6 +11,7 @@
 
 #include <resilience/detail/bucket_law.hpp>
 #include <resilience/detail/divisor.hpp>
+#include <resilience/detail/live_settings.hpp>
 #include <resilience/detail/throttle_law.hpp>
 
 #include <algorithm>
@@ -88,7 +89,8 @@ struct ThrottleRefused {
     @tparam Observer Sees the event `ThrottleRefused`; see @ref NoObserver.
 
     @par Thread safety
-    Distinct objects: safe. Shared objects: safe, lock-free. Nothing allocates.
+    Distinct objects: safe. Shared objects: safe; all but @ref reconfigure are lock-free,
+    and allocate nothing.
 
     @par Object lifetimes
     A throttle must outlive its permits.
@@ -119,11 +121,7 @@ public:
         Observer observer = {},
         TimePoint now = Clock::now()
     )
-        : options_(checked(options)),
-          by_length_(static_cast<std::uint64_t>((options.window / options.buckets).count()
-          )),
-          by_buckets_(options.buckets),
-          origin_(detail::nanoseconds_of(now)),
+        : settings_(Settings{checked(options), detail::nanoseconds_of(now)}),
           observer_(std::forward<Observer>(observer)) {}
 
     Throttle(const Throttle&) = delete;
@@ -142,14 +140,36 @@ public:
 
     /// Tells what was counted. Changes nothing.
     ThrottleSnapshot snapshot(TimePoint now = Clock::now()) const noexcept {
-        const detail::ThrottleCounts counts = sum(turn(now));
+        const Settings& s = settings_.get();
+        const detail::ThrottleCounts counts = sum(s, s.turn(now));
         return {
             .requests = static_cast<std::uint64_t>(counts.requests),
             .accepts = static_cast<std::uint64_t>(counts.accepts),
-            .rejection = share(counts)};
+            .rejection = s.share(counts)};
     }
 
-    const ThrottleOptions& options() const noexcept { return options_; }
+    /// The options in force.
+    ThrottleOptions options() const noexcept { return settings_.get().options; }
+
+    /** Replaces the options of a throttle in use.
+
+        With another window, or as many other buckets, it begins anew: nothing is counted
+        yet, and calls on their way are counted when they end, not as requests. Otherwise
+        nothing is forgotten. Calls that are being decided meanwhile may still be judged
+        and counted by the old options. What is replaced, less than 200 bytes, is kept
+        until the throttle is destroyed, since calls may be reading it: this is for
+        operators, not for a control loop.
+
+        @param now The current time; earlier instants count as this one if the throttle
+            begins anew.
+        @throws std::invalid_argument Names the field that is out of range; nothing has
+            changed then.
+        @throws std::bad_alloc
+    */
+    void reconfigure(const ThrottleOptions& options, TimePoint now = Clock::now()) {
+        checked(options);
+        settings_.replace([&](const Settings& old) { return old.changed(options, now); });
+    }
 
 private:
     static constexpr std::size_t kBuckets = 32;
@@ -160,25 +180,51 @@ private:
         std::uint16_t lap;
     };
 
-    static ThrottleOptions checked(const ThrottleOptions& options);
+    struct Settings {
+        Settings(const ThrottleOptions& o, std::int64_t from)
+            : options(o),
+              by_length(static_cast<std::uint64_t>((o.window / o.buckets).count())),
+              by_buckets(o.buckets),
+              origin(from) {}
 
-    Turn turn(TimePoint now) const noexcept {
-        const std::int64_t since =
-            std::max<std::int64_t>(0, detail::nanoseconds_of(now) - origin_);
-        const std::int64_t step = by_length_.divide(since);
-        const std::int64_t lap = by_buckets_.divide(step);
-        return {
-            static_cast<std::uint32_t>(step - lap * options_.buckets),
-            static_cast<std::uint16_t>(lap)};
-    }
+        Turn turn(TimePoint now) const noexcept {
+            const std::int64_t since =
+                std::max<std::int64_t>(0, detail::nanoseconds_of(now) - origin);
+            const std::int64_t step = by_length.divide(since);
+            const std::int64_t lap = by_buckets.divide(step);
+            return {
+                static_cast<std::uint32_t>(step - lap * options.buckets),
+                static_cast<std::uint16_t>(lap + first_lap)};
+        }
 
-    detail::ThrottleCounts sum(Turn at) const noexcept;
+        double share(detail::ThrottleCounts counts) const noexcept {
+            return detail::throttle_share(
+                counts, options.multiplier, options.grace, options.max_rejection
+            );
+        }
 
-    double share(detail::ThrottleCounts counts) const noexcept {
-        return detail::throttle_share(
-            counts, options_.multiplier, options_.grace, options_.max_rejection
-        );
-    }
+        /// The settings by other options from `now` on.
+        Settings changed(const ThrottleOptions& to, TimePoint now) const {
+            Settings next{to, origin};
+            next.first_lap = first_lap;
+            if (to.window != options.window || to.buckets != options.buckets) {
+                next.origin = detail::nanoseconds_of(now);
+                // So far on that no bucket of the old laps counts.
+                next.first_lap = static_cast<std::uint16_t>(turn(now).lap + 3);
+            }
+            return next;
+        }
+
+        ThrottleOptions options;
+        detail::Divisor by_length;   // of a bucket, in nanoseconds
+        detail::Divisor by_buckets;  // of the ring
+        std::int64_t origin;         // nanoseconds
+        std::uint16_t first_lap = 0;
+    };
+
+    static const ThrottleOptions& checked(const ThrottleOptions& options);
+
+    detail::ThrottleCounts sum(const Settings& s, Turn at) const noexcept;
 
     // Replaces a bucket by `change` of it.
     template <class Change>
@@ -200,8 +246,9 @@ private:
 
     template <class Draw>
     Permit decide(TimePoint now, Draw draw) noexcept {
-        const Turn at = turn(now);
-        const double rejection = share(sum(at));
+        const Settings& s = settings_.get();
+        const Turn at = s.turn(now);
+        const double rejection = s.share(sum(s, at));
         count(at, {.requests = 1});
         if (rejection <= 0.0 || fraction_of(draw()) >= rejection)
             return Permit{*this, at};
@@ -210,10 +257,7 @@ private:
     }
 
     alignas(64) std::array<std::atomic<std::uint64_t>, kBuckets> words_{};
-    ThrottleOptions options_;
-    detail::Divisor by_length_;   // of a bucket, in nanoseconds
-    detail::Divisor by_buckets_;  // of the ring
-    std::int64_t origin_;         // nanoseconds
+    detail::LiveSettings<Settings> settings_;
     [[no_unique_address]] Observer observer_;
 };
 
@@ -254,7 +298,7 @@ public:
         if (verdict == Verdict::ignored || verdict == Verdict::abandoned) {
             take_back();
         } else if (!is_failure(verdict)) {
-            throttle_->count(throttle_->turn(now), {.accepts = 1});
+            throttle_->count(throttle_->settings_.get().turn(now), {.accepts = 1});
         }
         throttle_ = nullptr;
     }
@@ -275,9 +319,10 @@ private:
 };
 
 template <class Observer>
-detail::ThrottleCounts Throttle<Observer>::sum(Turn at) const noexcept {
+detail::ThrottleCounts Throttle<Observer>::sum(const Settings& s, Turn at)
+    const noexcept {
     detail::ThrottleCounts all;
-    for (std::uint32_t i = 0; i < options_.buckets; ++i) {
+    for (std::uint32_t i = 0; i < s.options.buckets; ++i) {
         const auto bucket =
             detail::ThrottleBucket::of(words_[i].load(std::memory_order_relaxed));
         // Buckets further on in the ring were last used in the turn before.
@@ -290,7 +335,7 @@ detail::ThrottleCounts Throttle<Observer>::sum(Turn at) const noexcept {
 }
 
 template <class Observer>
-ThrottleOptions Throttle<Observer>::checked(const ThrottleOptions& options) {
+const ThrottleOptions& Throttle<Observer>::checked(const ThrottleOptions& options) {
     const auto require = [](bool ok, const char* what) {
         if (!ok) throw std::invalid_argument{what};
     };

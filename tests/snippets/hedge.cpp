@@ -72,6 +72,12 @@ TEST_CASE("docs/hedge.md") {
             {.quantile = 0.95, .max_delay = 500ms, .idempotent = true}, budget};
         //]
         CHECK(adaptive.snapshot().calls == 0);
+        //[reconfigure
+        HedgeOptions options = adaptive.options();
+        options.quantile = 0.99;
+        adaptive.reconfigure(options);
+        //]
+        CHECK(adaptive.options().max_delay == 500ms);
     }
     RetryBudget budget{{}, time.now()};
     Hedge hedge{{.delay = 50ms, .idempotent = true}, budget};

@@ -43,6 +43,13 @@ TEST_CASE("docs/retry-budget.md: deposit, withdraw, spend or refund") {
     }
     CHECK(budget.snapshot().available < before);
     CHECK(budget.snapshot().available >= before - 7);
+    //[reconfigure
+    RetryBudgetOptions fewer = budget.options();
+    fewer.ratio = 0.05;
+    budget.reconfigure(fewer);
+    //]
+    CHECK(budget.options().ratio == 0.05);
+    CHECK(budget.options().min_per_sec == 0.5);
 }
 
 TEST_CASE("docs/retry-budget.md: a hedge") {

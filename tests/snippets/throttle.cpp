@@ -45,4 +45,8 @@ TEST_CASE("docs/throttle.md: calls to a peer that becomes overloaded") {
     //]
     CHECK(overloaded);
     CHECK(now.accepts == 1);
+    //[reconfigure
+    throttle.reconfigure({.multiplier = 1.5, .grace = 64});
+    //]
+    CHECK(throttle.snapshot().requests >= now.requests);
 }

@@ -54,8 +54,9 @@ struct BudgetLaw {
 
     /// The zero after some of a withdrawal came back. What goes beyond the cap is lost
     /// later.
-    constexpr std::int64_t refunded(std::int64_t zero, std::int64_t amount)
-        const noexcept {
+    static constexpr std::int64_t refunded(
+        std::int64_t zero, std::int64_t amount
+    ) noexcept {
         return zero - amount;
     }
 };
