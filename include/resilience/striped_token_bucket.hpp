@@ -16,6 +16,7 @@
 #include <memory>
 #include <stdexcept>
 #include <thread>
+#include <utility>
 
 namespace resilience {
 
@@ -55,10 +56,15 @@ struct StripedTokenBucketOptions {
     Worth it when several threads are admitted many millions of times a second; else a
    plain bucket is smaller and as fast.
 
+    @tparam StripeOf Tells the stripe of the calling thread: `std::uint32_t operator()()
+        const noexcept`, any number below 2^32, of which the stripes take equal parts. By
+        default a number of the thread's own; one of its processor's is as good.
+
     @par Thread safety
     Distinct objects: safe. Shared objects: safe, lock-free. A refusal writes nothing.
 */
-class StripedTokenBucket {
+template <class StripeOf = detail::ThreadStripe>
+class BasicStripedTokenBucket {
 public:
     using Options = StripedTokenBucketOptions;
 
@@ -66,22 +72,25 @@ public:
         @throws std::invalid_argument Names the field of `options` that is out of range.
         @throws std::bad_alloc
     */
-    explicit StripedTokenBucket(const StripedTokenBucketOptions& options = {})
+    explicit BasicStripedTokenBucket(
+        const StripedTokenBucketOptions& options = {}, StripeOf stripe_of = {}
+    )
         : options_{options},
           count_{stripes_of(options)},
           each_{tokens_of(options, count_)},
           common_{common_limit(options, each_ * count_)},
+          stripe_of_thread_{std::move(stripe_of)},
           stripes_{each_ > 0 ? std::make_unique<Stripe[]>(count_) : nullptr} {
         for (std::uint32_t i = 0; i < stripes(); ++i) stripes_[i].tokens.store(each_);
     }
 
-    StripedTokenBucket(const StripedTokenBucket&) = delete;
-    StripedTokenBucket& operator=(const StripedTokenBucket&) = delete;
+    BasicStripedTokenBucket(const BasicStripedTokenBucket&) = delete;
+    BasicStripedTokenBucket& operator=(const BasicStripedTokenBucket&) = delete;
 
     /// Takes `n` tokens, or none; see @ref RateLimiter. Never waits. The wait of a
     /// refusal is that of the common bucket.
     Admission try_acquire(std::uint32_t n = 1, TimePoint now = Clock::now()) noexcept {
-        return try_acquire_on(detail::thread_stripe(), n, now);
+        return try_acquire_on(stripe_of_thread_(), n, now);
     }
 
     /** The same as if by a thread that has stripe `chosen`: for programs that number
@@ -149,7 +158,7 @@ private:
 
     std::uint32_t held() const noexcept {
         if (each_ == 0) return 0;
-        const Stripe& mine = stripe_of(detail::thread_stripe());
+        const Stripe& mine = stripe_of(stripe_of_thread_());
         return mine.tokens.load(std::memory_order_relaxed) & ~kRefilling;
     }
 
@@ -159,10 +168,15 @@ private:
     std::uint32_t count_;
     std::uint32_t each_;
     TokenBucket common_;
+    [[no_unique_address]] StripeOf stripe_of_thread_;
     std::unique_ptr<Stripe[]> stripes_;
 };
 
-inline std::uint32_t StripedTokenBucket::stripes_of(
+/// A @ref BasicStripedTokenBucket in which each thread has a stripe of its own.
+using StripedTokenBucket = BasicStripedTokenBucket<>;
+
+template <class StripeOf>
+std::uint32_t BasicStripedTokenBucket<StripeOf>::stripes_of(
     const StripedTokenBucketOptions& options
 ) {
     if (options.stripes > kMostStripes) {
@@ -173,7 +187,8 @@ inline std::uint32_t StripedTokenBucket::stripes_of(
     return std::clamp(4 * std::thread::hardware_concurrency(), 4u, kMostStripes);
 }
 
-inline std::uint32_t StripedTokenBucket::tokens_of(
+template <class StripeOf>
+std::uint32_t BasicStripedTokenBucket<StripeOf>::tokens_of(
     const StripedTokenBucketOptions& options, std::uint32_t stripes
 ) {
     if (options.tokens_per_stripe > kMostTokens) {
@@ -189,7 +204,8 @@ inline std::uint32_t StripedTokenBucket::tokens_of(
     return options.tokens_per_stripe <= most ? options.tokens_per_stripe : 0;
 }
 
-inline TokenBucketOptions StripedTokenBucket::common_limit(
+template <class StripeOf>
+TokenBucketOptions BasicStripedTokenBucket<StripeOf>::common_limit(
     const StripedTokenBucketOptions& options, std::uint32_t reserved
 ) {
     TokenBucketOptions limit = options.limit;
@@ -197,7 +213,8 @@ inline TokenBucketOptions StripedTokenBucket::common_limit(
     return limit;
 }
 
-inline Admission StripedTokenBucket::try_acquire_on(
+template <class StripeOf>
+Admission BasicStripedTokenBucket<StripeOf>::try_acquire_on(
     std::uint32_t chosen, std::uint32_t n, TimePoint now
 ) noexcept {
     if (n == 0 || n > each_) return common_.try_acquire(n, now);
@@ -213,7 +230,8 @@ inline Admission StripedTokenBucket::try_acquire_on(
     return refill(stripe, n, now);
 }
 
-inline Admission StripedTokenBucket::refill(
+template <class StripeOf>
+Admission BasicStripedTokenBucket<StripeOf>::refill(
     Stripe& stripe, std::uint32_t n, TimePoint now
 ) noexcept {
     const Admission there = common_.check(n, now);

@@ -15,6 +15,10 @@ inline std::uint32_t thread_stripe() noexcept {
     return static_cast<std::uint32_t>(address * 0x9e3779b97f4a7c15 >> 32);
 }
 
+struct ThreadStripe {
+    std::uint32_t operator()() const noexcept { return thread_stripe(); }
+};
+
 }  // namespace resilience::detail
 
 #endif

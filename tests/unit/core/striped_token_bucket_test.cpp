@@ -44,6 +44,22 @@ bool names(const std::string& message, const char* field) {
     return message.find(field) != std::string::npos;
 }
 
+/// Numbers its threads itself.
+struct Numbered {
+    static thread_local std::uint32_t mine;
+    std::uint32_t operator()() const noexcept { return mine; }
+};
+thread_local std::uint32_t Numbered::mine = 0;
+
+/// Runs `work` as the thread of a stripe, to its end.
+template <class Work>
+void on_thread_of(std::uint32_t stripe, Work work) {
+    std::thread{[&] {
+        Numbered::mine = stripe;
+        work();
+    }}.join();
+}
+
 }  // namespace
 
 TEST_CASE("a striped bucket is a RateLimiter with the burst divided among its parts") {
@@ -72,6 +88,35 @@ TEST_CASE("more than a stripe holds comes from the common bucket, whole or not a
     CHECK(bucket.snapshot(t0) == LimiterSnapshot{300, 25, 26ms, 300ms});
     CHECK(bucket.try_acquire(25, t0));
     CHECK(bucket.snapshot(t0).available == 0);
+}
+
+TEST_CASE("two threads take from two stripes, and neither finds the tokens of the other"
+) {
+    BasicStripedTokenBucket<Numbered> bucket{kFour};
+    REQUIRE(bucket.try_acquire(300, t0));  // all that is in common
+    on_thread_of(bucket.stripe(0), [&] {
+        CHECK(bucket.try_acquire(24, t0));
+        CHECK(bucket.check(1, t0));
+        CHECK_FALSE(bucket.check(2, t0));
+        CHECK(bucket.try_acquire(1, t0));
+        CHECK_FALSE(bucket.try_acquire(1, t0));
+        CHECK(bucket.snapshot(t0).available == 0);
+    });
+    on_thread_of(bucket.stripe(1), [&] {
+        CHECK(bucket.snapshot(t0).available == 25);
+        CHECK(bucket.try_acquire(25, t0));
+        CHECK_FALSE(bucket.try_acquire(1, t0));
+    });
+    on_thread_of(bucket.stripe(0), [&] { CHECK_FALSE(bucket.try_acquire(1, t0)); });
+}
+
+TEST_CASE("a thread keeps its number, and another that lives meanwhile has another") {
+    const std::uint32_t mine = resilience::detail::thread_stripe();
+    std::uint32_t others = mine;
+    std::thread{[&] { others = resilience::detail::thread_stripe(); }}.join();
+    CHECK(others != mine);
+    CHECK(resilience::detail::thread_stripe() == mine);
+    CHECK(resilience::detail::ThreadStripe{}() == mine);
 }
 
 TEST_CASE("when little is left, stripes hoard nothing") {
