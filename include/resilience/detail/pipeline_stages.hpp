@@ -17,6 +17,8 @@
 #include <resilience/detail/pipeline_call.hpp>
 
 #include <algorithm>
+#include <concepts>
+#include <type_traits>
 #include <utility>
 
 // How each kind of stage runs what stands inside it, on a thread: `next()` runs the
@@ -92,10 +94,9 @@ void run_stage(
     if (const auto verdict = timeout.judge_late(ended.end)) ended.replace(fail(*verdict));
 }
 
-template <class Call, class Next>
-void run_stage(const NoDeadline&, Call&, EndOf<Call>&, const Next& next) {
-    next();
-}
+template <class Stage, class Call, class Next>
+requires std::same_as<std::remove_const_t<Stage>, NoDeadline>
+void run_stage(Stage&, Call&, EndOf<Call>&, const Next& next) { next(); }
 
 template <class Call, class Next>
 void run_stage(Deadline& deadline, Call& call, EndOf<Call>& ended, const Next& next) {
@@ -202,6 +203,16 @@ void run_stage(
     }
     if (action.instead == ChaosAction::Instead::nothing) return next();
     inject(chaos, action.instead, call, ended);
+}
+
+// Chosen when nothing else fits.
+template <class Stage, class Call, class Next>
+void run_stage(Stage&, Call&, EndOf<Call>&, const Next&) {
+    static_assert(
+        Guard<Stage>,
+        "a stage of a pipeline must be a Guard, a rate limiter or a policy of this "
+        "library"
+    );
 }
 
 }  // namespace resilience::detail

@@ -28,9 +28,11 @@
 #include <boost/asio/this_coro.hpp>
 #include <boost/system/system_error.hpp>
 
+#include <concepts>
 #include <cstdint>
 #include <exception>
 #include <stdexcept>
+#include <type_traits>
 #include <utility>
 
 // How each kind of stage runs what stands inside it, in a coroutine: the counterparts of
@@ -143,8 +145,10 @@ CoEnd<Call> co_stage(Bulkhead<Observer, Time>& bulkhead, Call& call, Next next) 
     return co_wait_for_slot(bulkhead, call, std::move(next));
 }
 
-template <class Call, class Next>
-CoEnd<Call> co_stage(const NoDeadline&, Call&, Next next) {
+template <class Stage, class Call, class Next>
+requires std::same_as<std::remove_const_t<Stage>, NoDeadline> CoEnd<Call> co_stage(
+    Stage&, Call&, Next next
+) {
     return next();
 }
 
@@ -273,6 +277,16 @@ CoEnd<Call> co_stage(Chaos<Outcome, Observer>& chaos, Call& call, Next next) {
     EndOf<Call> ended;
     inject(chaos, action.instead, call, ended);
     co_return ended;
+}
+
+// Chosen when nothing else fits.
+template <class Stage, class Call, class Next>
+CoEnd<Call> co_stage(Stage&, Call&, Next) {
+    static_assert(
+        Guard<Stage>,
+        "a stage of a pipeline must be a Guard, a rate limiter or a policy of this "
+        "library"
+    );
 }
 
 }  // namespace resilience::detail

@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: MIT
+// expect: a stage of a pipeline must be a Guard, a rate limiter or a policy of this
+// library
+#include <resilience/pipeline.hpp>
+
+using namespace resilience;
+
+struct Gate {
+    static constexpr PipelineStage pipeline_stage = PipelineStage::breaker;
+    static constexpr Errc refusal = Errc::shed;
+
+    struct Permit {
+        explicit operator bool() const { return true; }
+#ifdef CORRECT
+        std::chrono::nanoseconds retry_after() const { return {}; }
+#endif
+        void done(Verdict, TimePoint) && {}
+    };
+
+    Permit try_acquire(TimePoint) { return {}; }
+};
+
+int main() {
+    Pipeline pipeline{Gate{}};
+    (void)pipeline.run([](CallContext&) { return 0; });
+}
