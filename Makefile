@@ -66,7 +66,7 @@ clean: ## Deletes build/ and bin/; keeps data/ and the servers' data
 	@rm -rf build bin
 
 ##@ Test
-.PHONY: test integration-test test-all test-scripts mutants snippets snippets-check bench fmt fmt-check lint
+.PHONY: test integration-test test-all test-scripts clang-test mutants snippets snippets-check bench fmt fmt-check lint
 test: ## Runs the unit tests; they need no server
 	@scripts/run-tests unit
 
@@ -78,6 +78,9 @@ test-all: ## Installs and starts what is missing, builds, runs every test, stops
 
 test-scripts: ## Tests scripts/services: copies, kills, recycled state
 	@scripts/tests/services_test.sh
+
+clang-test: ## Runs the unit tests of the policies with clang's sanitizers (ARGS='asan' or 'tsan' for one)
+	@scripts/clang-test $(ARGS)
 
 mutants: ## Takes guards out of the headers one by one; a test must fail each time (ARGS='circuit_breaker')
 	@scripts/mutants -j $(JOBS) $(ARGS)
