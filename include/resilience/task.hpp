@@ -15,6 +15,7 @@
 #include <limits>
 #include <memory>
 #include <new>
+#include <stdexcept>
 #include <stop_token>
 #include <string_view>
 #include <type_traits>
@@ -252,7 +253,7 @@ concept Submittable =
 
 /// What comes with a task; see @ref WorkerPool::try_submit.
 struct TaskOptions {
-    /// Default normal.
+    /// One of the enumerators; default normal.
     Priority priority = Priority::normal;
 
     /// When the task is of no more use: it is not started at this instant or later, and
@@ -263,6 +264,18 @@ struct TaskOptions {
     /// Default empty.
     std::string_view correlation_id{};
 };
+
+namespace detail {
+
+/// Returns `options`, or throws `std::invalid_argument` naming the field out of range.
+inline const TaskOptions& checked(const TaskOptions& options) {
+    if (options.priority > Priority::low) {
+        throw std::invalid_argument{"TaskOptions::priority must be an enumerator"};
+    }
+    return options;
+}
+
+}  // namespace detail
 
 /// A @ref Task with what came with it.
 class alignas(64) QueuedTask {

@@ -82,6 +82,7 @@ public:
         @par Errors
         @li Errc::queue_full There is no space, or submitters wait for it already.
         @li Errc::closed The pool is being drained.
+        @throws std::invalid_argument Names the field of `options` that is out of range.
     */
     template <Submittable F>
     Submission try_submit(F&& f, const TaskOptions& options = {});
@@ -194,7 +195,7 @@ template <class F>
 Submission WorkerPool<Observer, Now>::offer(F&& f, const TaskOptions& options) {
     QueuedTask displaced;
     const detail::Offer answer = queue_->offer(
-        options.priority,
+        detail::checked(options).priority,
         [&](QueuedTask* cell) { std::construct_at(cell, std::forward<F>(f), options); },
         now_,
         displaced
@@ -236,7 +237,7 @@ Submission WorkerPool<Observer, Now>::submit_wait(
         return submit_wait(Callable(f), options, std::move(stop));
     } else {
         if (Frame::works_for(this)) return refuse(Errc::invalid_request, options);
-        detail::BlockingWaiter<Callable> waiter{f, options};
+        detail::BlockingWaiter<Callable> waiter{f, detail::checked(options)};
         switch (queue_->offer_or_block(waiter)) {
             case detail::Offer::taken:
                 return Submission::accepted();

@@ -221,6 +221,8 @@ struct InitiateSubmit {
         value, nothing, or a `Result`. Any size. Destroyed on the worker.
     @param options The deadline is looked at when the task's turn comes, not before.
 
+    @throws std::invalid_argument Names the field of `options` that is out of range.
+
     @par Completion signature
     `void(Result<T>)`, where `f` returns `T` or `Result<T>`. Called by the handler's own
     executor, never inline.
@@ -253,7 +255,7 @@ auto async_submit(
     return net::async_initiate<CompletionToken, Signature>(
         detail::InitiateSubmit{
             detail::WorkerPoolAccess::queue(pool),
-            options.priority,
+            detail::checked(options).priority,
             options.deadline,
             std::string{options.correlation_id}},
         token,

@@ -357,6 +357,19 @@ TEST_CASE("async_submit: completes while contexts die, pools drain and callers c
     CHECK(ran > 0);
 }
 
+TEST_CASE("async_submit: a priority that is none is refused by name") {
+    WorkerPool pool{{.threads = 1}};
+    const TaskOptions bad{.priority = static_cast<Priority>(200)};
+    CHECK_THROWS_WITH_AS(
+        async_submit(
+            pool, [] {}, bad, [](Result<void>) {}
+        ),
+        "TaskOptions::priority must be an enumerator",
+        std::invalid_argument
+    );
+    CHECK(finish(pool).clean());
+}
+
 TEST_CASE("async_submit: a handler without an executor is called by the system's") {
     WorkerPool pool{{.threads = 1}};
     std::latch done{1};

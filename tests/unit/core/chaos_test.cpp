@@ -70,6 +70,7 @@ TEST_CASE("chaos: an option out of range is refused by name, NaN too") {
         refused({.outcome_rate = bad}, "ChaosOptions::outcome_rate ");
         refused({.latency_rate = bad}, "ChaosOptions::latency_rate ");
     }
+    refused({.fault = Errc{}}, "ChaosOptions::fault ");
     refused({.fault_rate = 0.6, .outcome_rate = 0.5}, "ChaosOptions::outcome_rate ");
     for (const nanoseconds bad : {-1ns, nanoseconds{24h} + 1ns, nanoseconds::max()}) {
         refused({.latency = bad}, "ChaosOptions::latency ");

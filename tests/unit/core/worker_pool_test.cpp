@@ -369,6 +369,19 @@ TEST_CASE("WorkerPool: options out of range are named") {
     CHECK(refused({.spin = 11ms}, "WorkerPoolOptions::spin"));
 }
 
+TEST_CASE("WorkerPool: a priority that is none is refused by name, wherever it comes in"
+) {
+    WorkerPool pool{{.threads = 1, .capacity = 1, .overflow = Overflow::caller_runs}};
+    const TaskOptions bad{.priority = static_cast<Priority>(3)};
+    int ran = 0;
+    const auto task = [&] { ++ran; };
+    const char* const why = "TaskOptions::priority must be an enumerator";
+    CHECK_THROWS_WITH_AS((void)pool.try_submit(task, bad), why, std::invalid_argument);
+    CHECK_THROWS_WITH_AS((void)pool.submit_wait(task, bad), why, std::invalid_argument);
+    CHECK(finish(pool).clean());
+    CHECK(ran == 0);
+}
+
 TEST_CASE("WorkerPool: one that spins before it sleeps loses no task") {
     WorkerPool pool{{.threads = 2, .capacity = 10, .spin = 10us}};
     for (int i = 0; i < 300; ++i) {
