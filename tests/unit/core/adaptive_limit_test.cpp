@@ -253,15 +253,18 @@ TEST_CASE("an observer sees refusals, changes and what was abandoned") {
 }
 
 TEST_CASE("admitting, refusing and learning allocate nothing") {
-    AdaptiveLimit limit{{.initial = 4}, {}, kStart};
+    AdaptiveLimit limit{{.initial = 1, .ceiling = 1}, {}, kStart};
     TimePoint now = kStart;
+    int refused = 0;
     testing::AllocationCounter counter;
     for (int i = 0; i < 1'000; ++i) {
         auto permit = limit.try_acquire(now);
+        refused += !limit.try_acquire(now);
         now += 1ms;
-        std::move(permit).done(Verdict::success, now);
+        std::move(permit).done(i % 2 == 0 ? Verdict::success : Verdict::throttled, now);
     }
     CHECK(counter.made() == 0);
+    CHECK(refused == 1'000);
 }
 
 TEST_CASE("threads never exceed an adaptive limit (concurrency-limits#234)") {

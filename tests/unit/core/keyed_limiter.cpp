@@ -206,6 +206,10 @@ TEST_CASE("options of a table out of range are refused by name") {
         refusal({.keys = std::size_t{1} << 35}).find("KeyedLimiterOptions::keys") !=
         std::string::npos
     );
+    CHECK(
+        refusal({.memory = nullptr}).find("KeyedLimiterOptions::memory") !=
+        std::string::npos
+    );
     CHECK(refusal({.limit = {.tokens = 0}}).find("tokens") != std::string::npos);
     CHECK(
         refusal({.limit = {.tokens = 999'999'937, .period = 1s}}).find("tokens") !=

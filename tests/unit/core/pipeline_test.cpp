@@ -181,6 +181,15 @@ TEST_CASE("a retry waits for an open breaker only if it opens in time") {
     CHECK(full - budget.snapshot(world.clock.now()).available <= 14);
 }
 
+TEST_CASE("a deadline that is not positive is refused by name") {
+    for (const auto after : {0ns, -1ns, std::chrono::nanoseconds::min()}) {
+        CHECK_THROWS_WITH_AS(
+            Deadline{after}, "Deadline must be positive", std::invalid_argument
+        );
+    }
+    CHECK(Deadline{1ns}.after() == 1ns);
+}
+
 TEST_CASE("a stage sees the deadline of the stages outside it, and no later one") {
     World world;
     auto pipeline =

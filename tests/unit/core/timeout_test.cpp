@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+#include <resilience/outcome.hpp>
 #include <resilience/timeout.hpp>
 
 #include <resilience/testing/allocation_counter.hpp>
@@ -268,6 +269,15 @@ TEST_CASE("timeout: a call allocates nothing") {
         const int n =
             timeout.run([](TimePoint, std::stop_token) { return 1; }, {}, clock);
         CHECK(n == 1);
+        const Outcome<int> late = timeout.run(
+            [&](TimePoint, std::stop_token) -> Outcome<int> {
+                clock.advance(2s);
+                return fail(Errc::cancelled);
+            },
+            {},
+            clock
+        );
+        CHECK(late.error() == Errc::timed_out);
     }
     CHECK(counter.made() == 0);
 }

@@ -204,6 +204,11 @@ TEST_CASE("options out of range are refused by name") {
     CHECK(names(
         refusal({.tokens = 4'000'000'007u, .period = 1ns}), "TokenBucketOptions::tokens"
     ));
+    // Debt is held like burst, and named in the sentence about it.
+    const std::string debt =
+        refusal({.tokens = 1, .period = 86'400'000'000'029ns, .burst = 1, .max_debt = ~0u}
+        );
+    CHECK(names(debt, "max_debt"));
     CHECK(refusal({}).empty());
 }
 
