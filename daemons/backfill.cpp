@@ -2,7 +2,7 @@
 // Writes past events to the outbox again: backfill -aggregate-type=user [-topic=...]
 // [-dry-run].
 #include <host/config.hpp>
-#include <modules/backfill/backfill.hpp>
+#include <modules/backfill/command.hpp>
 #include <modules/backing/database.hpp>
 
 using namespace resilience;
@@ -16,5 +16,5 @@ int main(int argc, char** argv) {
     modules::backfill::declare(config, request);
     if (const auto code = config.read(argc, argv)) return *code;
     modules::backing::resolve(config, settings);
-    return modules::backfill::run(request, settings, OutboxOptions{});
+    return modules::backfill::run_command(request, settings, OutboxOptions{});
 }

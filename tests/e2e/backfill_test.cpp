@@ -39,6 +39,12 @@ Ended backfill(const Environment& environment, const std::vector<std::string>& o
     return {code, process.output()};
 }
 
+// The expression for the original that a copy names.
+std::string original_of(Stack::Kind kind) {
+    return kind == Stack::Kind::real ? "headers->>'backfill-of'"
+                                     : "json_extract(headers, '$.\"backfill-of\"')";
+}
+
 }  // namespace
 
 TEST_CASE("O11: backfill writes events again with new ids that name the originals") {
@@ -71,6 +77,43 @@ TEST_CASE("O11: backfill writes events again with new ids that name the original
     }
 }
 
+TEST_CASE("O11: backfill takes the events between two moments to the topic it is given") {
+    for (const auto kind : kinds) {
+        Stack stack(kind);
+        stack.start_server();
+        create_users(stack, 3);
+        const auto ids = stack.sql("SELECT id FROM outbox_events ORDER BY seq");
+        REQUIRE(ids.size() == 3);
+        for (std::size_t i = 0; i < ids.size(); ++i) {
+            (void)stack.sql(
+                "UPDATE outbox_events SET created_at = '2026-01-0" +
+                std::to_string(i + 1) + "T00:00:00.000000Z' WHERE id = '" + ids[i] + "'"
+            );
+        }
+        // From the second on, and before the third.
+        const std::vector<std::string> chosen{
+            "-aggregate-type=user",
+            "-from=2026-01-02T00:00:00Z",
+            "-to=2026-01-03T00:00:00Z"};
+        auto dry = chosen;
+        dry.emplace_back("-dry-run");
+        CHECK(
+            backfill(stack.environment(), dry).output.find("user.created: 1 events") !=
+            std::string::npos
+        );
+        auto replay = chosen;
+        replay.emplace_back("-topic=user-events-replay");
+        CHECK(backfill(stack.environment(), replay).code == 0);
+        const auto header = original_of(kind);
+        CHECK(
+            stack.sql(
+                "SELECT topic, event_type, status, " + header +
+                " FROM outbox_events WHERE " + header + " IS NOT NULL"
+            ) == std::vector<std::string>{"user-events-replay|user.created|NEW|" + ids[1]}
+        );
+    }
+}
+
 TEST_CASE("O11: a backfill that was killed goes on and writes no event twice") {
     for (const auto kind : kinds) {
         Stack stack(kind);
@@ -89,16 +132,14 @@ TEST_CASE("O11: a backfill that was killed goes on and writes no event twice") {
         Process run(command, stack.environment(), stack.folder() / "backfill.log");
         CHECK(run.wait() == 0);
         CHECK(stack.sql("SELECT id FROM outbox_events").size() == 300);
-        const auto header = kind == Stack::Kind::real
-                                ? "headers->>'backfill-of'"
-                                : "json_extract(headers, '$.\"backfill-of\"')";
+        const auto header = original_of(kind);
         const auto copies = stack.sql(
-            std::string("SELECT ") + header + " AS original FROM outbox_events WHERE " +
-            header + " IS NOT NULL"
+            "SELECT " + header + " AS original FROM outbox_events WHERE " + header +
+            " IS NOT NULL"
         );
         const auto distinct = stack.sql(
-            std::string("SELECT DISTINCT ") + header + " FROM outbox_events WHERE " +
-            header + " IS NOT NULL"
+            "SELECT DISTINCT " + header + " FROM outbox_events WHERE " + header +
+            " IS NOT NULL"
         );
         CHECK(copies.size() == distinct.size());
         CHECK(distinct.size() == 150);

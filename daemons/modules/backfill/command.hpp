@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MIT
-#ifndef RESILIENCE_MODULES_BACKFILL_BACKFILL_HPP
-#define RESILIENCE_MODULES_BACKFILL_BACKFILL_HPP
+#ifndef RESILIENCE_MODULES_BACKFILL_COMMAND_HPP
+#define RESILIENCE_MODULES_BACKFILL_COMMAND_HPP
 
+#include <modules/backfill/request.hpp>
 #include <modules/backing/database.hpp>
 
 #include <resilience/outbox.hpp>
 
-#include <cstdint>
-#include <string>
+#include <iosfwd>
 
 namespace resilience::host {
 class Config;
@@ -15,25 +15,21 @@ class Config;
 
 namespace resilience::modules::backfill {
 
-/// Which events are written to the outbox again (O11).
-struct Request {
-    bool dry_run = false;
-    /// Kind of aggregate. Required.
-    std::string aggregate_type;
-    /// Where they go. Empty: where they went the first time.
-    std::string topic;
-    /// Events written at this time or later, and before that time; RFC 3339. Empty: no
-    /// bound.
-    std::string from;
-    std::string to;
-    /// Events at most; 0: no limit.
-    std::int64_t limit = 0;
-    /// Events written in one transaction.
-    std::int64_t chunk = 500;
-};
+class Store;
 
-/// Declares the command line: `-dry-run -aggregate-type -topic -from -to -limit`.
+/// Declares the command line: `-dry-run -aggregate-type -topic -from -to -limit -chunk`.
 void declare(host::Config& config, Request& request);
+
+/** Does what a request asks for and tells of it on `out`.
+
+    What a chunk did, and which rows it left out and why, is told once and after it was
+    committed.
+
+    @param request Normalised.
+*/
+net::awaitable<Result<void>> perform(
+    Store& store, Request request, Outbox outbox, std::ostream& out
+);
 
 /** Writes past events to the outbox again, where the relay finds them.
 
@@ -46,7 +42,7 @@ void declare(host::Config& config, Request& request);
     @return The exit code: 0, or after a sentence on standard error 1, or 2 for a bad
    request.
 */
-int run(
+int run_command(
     Request request,
     const backing::DatabaseSettings& settings,
     const OutboxOptions& options
