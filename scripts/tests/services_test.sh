@@ -79,6 +79,20 @@ starts_and_answers() {
     [[ $(kcat -C -e -q -b "$KAFKA_BROKERS" -t greetings) == hello ]]
 }
 
+logs_are_shown() {
+    local server
+    for server in postgres redis kafka; do
+        [[ $(services one logs "$server") == *[[:alnum:]]* ]]
+    done
+    [[ $(services one logs postgres) == *'ready to accept connections'* ]]
+    [[ $(services one logs redis) == *'Ready to accept connections'* ]]
+    # -f goes on until it is stopped.
+    local status=0
+    timeout 1 "$work/one/scripts/services" logs -f kafka >/dev/null || status=$?
+    ((status == 124))
+    if services one logs mysql; then return 1; fi
+}
+
 start_twice_changes_nothing() {
     local before
     before=$(services one status)
@@ -188,6 +202,7 @@ stop_leaves_nothing() {
 checkout one
 checkout two
 it 'the servers start, and env names addresses that answer' starts_and_answers
+it 'M18: logs shows the log of each server' logs_are_shown
 it 'a second start changes nothing' start_twice_changes_nothing
 it 'two checkouts do not disturb each other' two_checkouts_live_together
 it 'a copied checkout does not touch the servers of the original' a_copied_state_starts_afresh

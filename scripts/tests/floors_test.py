@@ -1,0 +1,88 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Tests that an include points down the floors of the house, and never into another service.
+
+    scripts/tests/floors_test.py [Floors.<test>...]
+"""
+import pathlib
+import re
+import unittest
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+ADAPTERS = ["postgres", "sqlite", "redis", "kafka", "prometheus"]
+
+# What a service shows to another one. All other headers of a service are its own affair.
+FACES = {
+    ("crash", "users"): {"routes.hpp", "user_store.hpp"},
+    # A database that is opened brings its schema up to date.
+    ("backing", "migrations"): {"schema.hpp"},
+}
+C_LIBRARIES = r"(libpq-fe|sqlite3|hiredis/|librdkafka/|openssl/)"
+
+
+def sources(*folders):
+    for folder in folders:
+        for path in sorted((ROOT / folder).rglob("*")):
+            if path.suffix in (".hpp", ".cpp"):
+                yield path
+
+
+def includes(path):
+    return re.findall(r'^#include [<"]([^>"]+)[>"]', path.read_text(), re.MULTILINE)
+
+
+def adapter_of(path):
+    """The adapter that a file or an include belongs to, or None."""
+    parts = pathlib.PurePath(path).parts
+    return next((part for part in parts[:-1] if part in ADAPTERS), None)
+
+
+def wrong_service(module, included):
+    """Whether a file of `module` may not include `modules/<other>/<header>`."""
+    _, other, header = included.split("/", 2)
+    return other not in (module, "backing") and header not in FACES.get((module, other), ())
+
+
+class Floors(unittest.TestCase):
+    def check(self, files, is_wrong):
+        files = list(files)
+        self.assertTrue(files)
+        found = [f"{f.relative_to(ROOT)}: {i}" for f in files for i in includes(f) if is_wrong(f, i)]
+        self.assertEqual(found, [])
+
+    def test_a_service_includes_nothing_of_another(self):
+        modules = ROOT / "daemons/modules"
+
+        def is_wrong(path, included):
+            return included.startswith("modules/") and wrong_service(path.relative_to(modules).parts[0], included)
+
+        self.check((f for f in sources("daemons/modules") if f.parent != modules), is_wrong)
+
+    def test_a_service_that_reached_into_another_would_be_found(self):
+        self.assertTrue(wrong_service("bucket", "modules/users/user.hpp"))
+        self.assertTrue(wrong_service("crash", "modules/users/user_writes.hpp"))
+        self.assertFalse(wrong_service("crash", "modules/users/routes.hpp"))
+        self.assertFalse(wrong_service("users", "modules/backing/database.hpp"))
+
+    def test_the_host_knows_no_service(self):
+        self.check(sources("daemons/host"), lambda _, i: i.startswith("modules/"))
+
+    def test_the_library_knows_no_daemon(self):
+        self.check(sources("include", "src"), lambda _, i: i.startswith(("host/", "modules/")))
+
+    def test_beast_is_in_the_host_alone(self):
+        self.check(sources("include", "src", "daemons/modules"), lambda _, i: i.startswith("boost/beast"))
+
+    def test_adapters_do_not_know_each_other(self):
+        def is_wrong(path, included):
+            here, there = adapter_of(path.relative_to(ROOT)), adapter_of(included)
+            return included.startswith("resilience/") and there is not None and there != here
+
+        self.check(sources("include", "src"), is_wrong)
+
+    def test_no_public_header_includes_a_c_library(self):
+        self.check(sources("include"), lambda _, i: re.match(C_LIBRARIES, i) is not None)
+
+
+if __name__ == "__main__":
+    unittest.main()

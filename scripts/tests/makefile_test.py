@@ -1,0 +1,149 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Tests the front: what `make help` lists, and what each documented target runs.
+
+    scripts/tests/makefile_test.py [Front.<test>...]
+"""
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import tempfile
+import unittest
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+
+# The documented commands, and what each of them must run.
+BUILD = "--target daemons/all"
+RUN_AND_BUILD = {
+    "setup": ["scripts/bootstrap test", "scripts/services start", BUILD, "bin/migrate up"],
+    "run": [BUILD, "scripts/run"],
+    "unified-server": [BUILD, "scripts/with-servers bin/unified-server"],
+    "relay": [BUILD, "scripts/with-servers bin/relay"],
+    "run-relay": [BUILD, "scripts/with-servers bin/relay"],
+    "build": ["scripts/bootstrap build", BUILD],
+    "test": ["scripts/run-tests unit"],
+    "integration-test": ["scripts/run-tests integration"],
+    "test-all": ["scripts/run-tests all"],
+}
+INFRASTRUCTURE = {
+    "docker-up": ["docker compose -f deploy/compose.yaml up"],
+    "docker-down": ["docker compose -f deploy/compose.yaml --profile app down"],
+    "restart": ["scripts/services restart", "bin/migrate up"],
+    "status": ["scripts/status"],
+    "migrate": [BUILD, "scripts/with-servers bin/migrate up"],
+    "migrate-down": [BUILD, "scripts/with-servers bin/migrate down"],
+    "db-shell": ["scripts/with-servers scripts/db-shell"],
+    "redis-shell": ["scripts/with-servers scripts/redis-shell"],
+    "check-outbox": ["scripts/with-servers scripts/check-outbox"],
+}
+HELPERS = {
+    "test-token-bucket": ["scripts/scenarios/token_bucket.sh"],
+    "test-user-api": ["scripts/with-servers scripts/scenarios/user_api.sh"],
+    "test-crash": ["scripts/with-servers scripts/scenarios/crash.sh"],
+    "docker-logs": ["docker compose -f deploy/compose.yaml --profile app logs"],
+    "logs-db": ["scripts/services logs postgres"],
+    "logs-redis": ["scripts/services logs redis"],
+    "logs-kafka": ["scripts/services logs kafka"],
+    "logs-relay": [".services/log/relay.log"],
+}
+OTHERS = ["help", "up", "down", "bench", "fmt", "lint", "clean"]
+
+
+def make(*arguments, folder=ROOT, path=None):
+    # What an outer make has set, such as its job server, is not for this one.
+    environment = {k: v for k, v in os.environ.items() if k not in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL", "FOLLOW")}
+    if path:
+        environment["PATH"] = f"{path}:{environment['PATH']}"
+    return subprocess.run(["make", *arguments], cwd=folder, env=environment, text=True, capture_output=True)
+
+
+def listed():
+    """Target -> description, as `make help` prints them."""
+    answer = make("help")
+    assert answer.returncode == 0, answer.stderr
+    return dict(re.findall(r"^  ([a-z][a-z-]*) +(\S.*)$", answer.stdout, re.MULTILINE))
+
+
+def fake_docker(folder, script):
+    program = pathlib.Path(folder, "docker")
+    program.write_text("#!/bin/sh\n" + script)
+    program.chmod(0o755)
+
+
+class Front(unittest.TestCase):
+    def check_runs(self, documented):
+        for target, commands in documented.items():
+            with self.subTest(target=target):
+                plan = make("-n", target)
+                self.assertEqual(plan.returncode, 0, plan.stderr)
+                runs, at = re.sub(" +", " ", plan.stdout), 0
+                for command in commands:
+                    at = runs.find(command, at)
+                    self.assertGreaterEqual(at, 0, f"{command} in its place in:\n{runs}")
+
+    def test_every_documented_target_is_listed(self):
+        targets = listed()
+        for name in [*RUN_AND_BUILD, *INFRASTRUCTURE, *HELPERS, *OTHERS]:
+            self.assertIn(name, targets)
+
+    def test_every_target_is_listed(self):
+        text = (ROOT / "Makefile").read_text()
+        phony = set(" ".join(re.findall(r"^\.PHONY:(.*)$", text, re.MULTILINE)).split())
+        self.assertEqual(phony - set(listed()), {"docker-check"})
+
+    def test_commands_that_run_and_build(self):
+        self.check_runs(RUN_AND_BUILD)
+
+    def test_commands_of_the_infrastructure(self):
+        self.check_runs(INFRASTRUCTURE)
+
+    def test_helpers_and_logs(self):
+        self.check_runs(HELPERS)
+
+    def test_every_script_that_a_target_runs_is_there(self):
+        for name in set(re.findall(r"\bscripts/[A-Za-z0-9_./-]+", (ROOT / "Makefile").read_text())):
+            script = ROOT / name
+            self.assertTrue(script.is_dir() or os.access(script, os.X_OK), name)
+
+    def test_a_build_puts_the_programs_into_bin(self):
+        presets = (ROOT / "CMakePresets.json").read_text()
+        self.assertIn('"CMAKE_RUNTIME_OUTPUT_DIRECTORY_DAEMONS": "${sourceDir}/bin"', presets)
+        self.assertIn("/bin/", (ROOT / ".gitignore").read_text().splitlines())
+
+    def test_logs_of_a_relay(self):
+        with tempfile.TemporaryDirectory() as folder:
+            shutil.copy(ROOT / "Makefile", folder)
+            before = make("logs-relay", folder=folder)
+            self.assertNotEqual(before.returncode, 0)
+            self.assertIn("logs-relay: the relay was not started", before.stderr)
+            log = pathlib.Path(folder, ".services/log/relay.log")
+            log.parent.mkdir(parents=True)
+            log.write_text('{"msg":"ready"}\n')
+            after = make("logs-relay", folder=folder)
+            self.assertEqual((after.returncode, after.stdout), (0, '{"msg":"ready"}\n'))
+
+    def test_docker_is_asked_for_the_same_containers(self):
+        with tempfile.TemporaryDirectory() as folder:
+            fake_docker(folder, f'echo "$@" >>"{folder}/calls"\n')
+            for target in ("docker-up", "docker-logs", "docker-down"):
+                answer = make(target, path=folder)
+                self.assertEqual(answer.returncode, 0, answer.stderr)
+            calls = [c for c in pathlib.Path(folder, "calls").read_text().splitlines() if c != "compose version"]
+            compose = "compose -f deploy/compose.yaml"
+            self.assertEqual(calls[0], f"{compose} up -d --wait")
+            self.assertTrue(calls[1].startswith(f"{compose} --profile app logs"), calls[1])
+            self.assertEqual(calls[2], f"{compose} --profile app down")
+
+    def test_without_docker_a_sentence_says_so(self):
+        with tempfile.TemporaryDirectory() as folder:
+            fake_docker(folder, "exit 1\n")
+            for target in ("docker-up", "docker-logs", "docker-down"):
+                answer = make(target, path=folder)
+                self.assertNotEqual(answer.returncode, 0)
+                self.assertIn("docker compose is not installed; `make up` starts the same servers", answer.stderr)
+
+
+if __name__ == "__main__":
+    unittest.main()
