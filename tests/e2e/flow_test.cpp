@@ -9,6 +9,7 @@
 #include <signal.h>
 
 #include <algorithm>
+#include <sstream>
 
 using namespace resilience::e2e;
 namespace json = boost::json;
@@ -200,7 +201,8 @@ TEST_CASE("X18: without ENABLE_TEST_ENDPOINTS=1 there is no crash route") {
     );
 }
 
-TEST_CASE("M10, M22, O2: health, liveness, readiness, metrics and OpenAPI are served") {
+TEST_CASE("M10, M22, O2, X13: health, liveness, readiness, metrics and OpenAPI are served"
+) {
     for (const auto kind : kinds) {
         Stack stack(kind);
         stack.start_server();
@@ -263,19 +265,41 @@ TEST_CASE("SIGTERM ends server and relay with exit code 0") {
     }
 }
 
-TEST_CASE("each line of the logs is a JSON object with timestamp, level and msg") {
-    Stack stack(Stack::Kind::embedded);
-    stack.start_server();
-    (void)stack.http().call("GET", "/users/nonsense%22", "", {{"X-Request-Id", "log-1"}});
-    stack.server().signal(SIGTERM);
-    REQUIRE(stack.server().wait() == 0);
-    std::istringstream log(stack.server().output());
-    int lines = 0;
-    for (std::string line; std::getline(log, line); ++lines) {
-        const auto entry = json::parse(line);
-        for (const char* field : {"timestamp", "level", "msg"}) {
-            CHECK_MESSAGE(entry.as_object().contains(field), line);
+TEST_CASE("O12: each line that server and relay log is a JSON object with its fields") {
+    for (const auto kind : kinds) {
+        Stack stack(kind);
+        stack.start_server();
+        stack.start_relay();
+        const auto created = stack.http().call(
+            "POST",
+            "/users",
+            R"({"email":"a@b.c","name":"A"})",
+            {{"X-Request-Id", "log-1"}, {"Content-Type", "application/json"}}
+        );
+        CHECK(created.status == 201);
+        (void)stack.http().call(
+            "GET", "/users/nonsense%22", "", {{"X-Request-Id", "log-2"}}
+        );
+        REQUIRE(eventually([&] { return all_sent(stack, 1); }));
+        std::vector<std::string> requests;
+        for (auto* process : {&stack.server(), &stack.relay()}) {
+            process->signal(SIGTERM);
+            REQUIRE(process->wait() == 0);
+            std::istringstream log(process->output());
+            int lines = 0;
+            for (std::string line; std::getline(log, line); ++lines) {
+                const auto entry = json::parse(line);
+                for (const char* field : {"timestamp", "level", "msg"}) {
+                    CHECK_MESSAGE(entry.as_object().contains(field), line);
+                }
+                if (!entry.as_object().contains("request_id")) continue;
+                CHECK_MESSAGE(entry.as_object().contains("trace_id"), line);
+                requests.push_back(text(entry, "request_id"));
+            }
+            CHECK(lines > 0);
+        }
+        for (const char* id : {"log-1", "log-2"}) {
+            CHECK_MESSAGE(std::ranges::count(requests, id) == 1, id);
         }
     }
-    CHECK(lines > 0);
 }

@@ -24,6 +24,109 @@ std::string refusal(
 
 }  // namespace
 
+TEST_CASE("M1, O1: there are four programs, and each says what it is") {
+    const std::pair<std::string, std::string> programs[] = {
+        {UNIFIED_SERVER, "unified-server"},
+        {RELAY, "relay"},
+        {MIGRATE, "migrate"},
+        {BACKFILL, "backfill"}};
+    for (const auto& [program, name] : programs) {
+        CHECK(shell(program + " --help").starts_with("usage: " + name));
+        CHECK(shell(program + " --version").starts_with(name + " "));
+    }
+}
+
+TEST_CASE("M1: one HTTP entry serves both APIs, on the servers that its log names") {
+    for (const auto kind : kinds) {
+        Stack stack(kind);
+        stack.start_server();
+        stack.start_relay();
+        const auto key = stack.folder().filename().string();
+        CHECK(
+            stack.http().post("/api/users", R"({"email":"a@b.c","name":"A"})").status ==
+            201
+        );
+        CHECK(
+            stack.http().post("/api/bucket/consume?key=" + key + "&tokens=1").status ==
+            200
+        );
+        const bool real = kind == Stack::Kind::real;
+        const auto server = stack.server().output();
+        const auto relay = stack.relay().output();
+        const auto says = [](const std::string& log, const std::string& words) {
+            CHECK_MESSAGE(log.find(words) != std::string::npos, log);
+        };
+        says(
+            server, real ? "\"database\":\"PostgreSQL at " : "\"database\":\"SQLite in "
+        );
+        says(
+            server, real ? "\"buckets\":\"Redis at " : "\"buckets\":\"in this process\""
+        );
+        says(server, real ? "\"database_embedded\":false" : "\"database_embedded\":true");
+        says(server, "\"data_dir\":\"" + stack.folder().string());
+        says(relay, real ? "events go to Kafka" : "events go to a file");
+    }
+}
+
+TEST_CASE("M13, M14, M15, O3, X2: the documented settings have the documented defaults") {
+    const auto check = [](const std::string& program,
+                          const std::vector<std::string>& settings) {
+        const auto help = shell(program + " --help");
+        for (const auto& setting : settings) {
+            CHECK_MESSAGE(
+                help.find("\n  " + setting + "\n") != std::string::npos, setting
+            );
+        }
+    };
+    const std::vector<std::string> database{
+        "DB_HOST=localhost",
+        "DB_PORT=5432",
+        "DB_USER=postgres",
+        "DB_PASSWORD=(not shown)",
+        "DB_NAME=outbox_db"};
+    for (const std::string program : {UNIFIED_SERVER, RELAY, MIGRATE, BACKFILL}) {
+        check(program, database);
+    }
+    CHECK(shell(std::string(MIGRATE) + " --help").find("\n  PORT=") == std::string::npos);
+    check(
+        UNIFIED_SERVER,
+        {"REDIS_ADDR=localhost:6379",
+         "REDIS_PASSWORD=",
+         "REDIS_DB=0",
+         "KAFKA_TOPIC=user-events",
+         "PORT=0.0.0.0:8080"}
+    );
+    check(
+        RELAY,
+        {"KAFKA_BROKERS=localhost:9092",
+         "KAFKA_TOPIC=user-events",
+         "RELAY_POLL_INTERVAL=5s",
+         "RELAY_BATCH_SIZE=100",
+         "RELAY_MAX_RETRIES=3",
+         "METRICS_PORT=0.0.0.0:9103"}
+    );
+}
+
+TEST_CASE("O3: with the variables of O3 alone, none of them of Redis, users are served") {
+    // Set to nothing is not set; a bare number of RELAY_POLL_INTERVAL is in seconds.
+    Stack stack(
+        Stack::Kind::real,
+        {{"REDIS_ADDR", ""},
+         {"RELAY_POLL_INTERVAL", "1"},
+         {"RELAY_BATCH_SIZE", "100"},
+         {"RELAY_MAX_RETRIES", "5"}}
+    );
+    stack.start_server();
+    stack.start_relay();
+    CHECK(stack.http().get("/health").status == 200);
+    CHECK(stack.http().post("/users", R"({"email":"a@b.c","name":"A"})").status == 201);
+    CHECK(
+        stack.sql("SELECT topic, max_retries FROM outbox_events") ==
+        std::vector<std::string>{stack.topic() + "|5"}
+    );
+    CHECK(eventually([&] { return stack.delivered().size() == 1; }));
+}
+
 TEST_CASE("M13, M14, M15: --help lists each setting with its default") {
     const auto server = shell(std::string(UNIFIED_SERVER) + " --help");
     for (const std::string name :

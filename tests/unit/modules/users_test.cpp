@@ -152,6 +152,21 @@ TEST_CASE("M8: PUT replaces the fields and adds the event user.updated") {
     CHECK(fixture::json::parse(events[1][2]) == fixture::json::parse(answer.body));
 }
 
+TEST_CASE("O10: events of users are user.created and user.updated, of aggregates user") {
+    Fixture service;
+    const auto id = service.create("a@b.c");
+    CHECK(service.put("/api/users/" + id, body_of("b@b.c", "Bea")).status == 200);
+    CHECK(service.put("/users/" + id, body_of("b@b.c", "Bea")).status == 200);
+    const auto events = service.rows(
+        "SELECT event_type, aggregate_type, aggregate_id FROM outbox_events ORDER BY seq"
+    );
+    const std::vector<std::vector<std::string>> expected{
+        {"user.created", "user", id},
+        {"user.updated", "user", id},
+        {"user.updated", "user", id}};
+    CHECK(events == expected);
+}
+
 TEST_CASE("M8: updated_at does not go back when the wall clock does") {
     Fixture service;
     const auto id = service.create("a@b.c");
