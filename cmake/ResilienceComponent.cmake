@@ -20,7 +20,7 @@ function(resilience_component name)
     set(scope PUBLIC)
     target_link_libraries(${target} PRIVATE $<BUILD_INTERFACE:resilience_settings> ${arg_PRIVATE_LINK})
     target_include_directories(${target} PRIVATE ${PROJECT_SOURCE_DIR}/src)
-    target_precompile_headers(${target} PRIVATE ${PROJECT_SOURCE_DIR}/src/precompiled.hpp)
+    target_precompile_headers(${target} REUSE_FROM resilience_precompiled)
   else()
     add_library(${target} INTERFACE)
     set(scope INTERFACE)
@@ -49,6 +49,22 @@ function(resilience_component name)
   set_property(GLOBAL APPEND PROPERTY RESILIENCE_HEADERS ${arg_HEADERS})
   set_property(GLOBAL PROPERTY RESILIENCE_${name}_NEEDS "${needs}")
   set_property(GLOBAL PROPERTY RESILIENCE_${name}_FIND "${arg_FIND}")
+endfunction()
+
+# Declares a header that is parsed once for all targets which say REUSE_FROM <name>. Those are libraries,
+# or programs if it is declared with PROGRAMS: code for either is laid out differently.
+#
+#   resilience_precompiled_header(<name> HEADER <file> LINK <targets>... [PROGRAMS])
+function(resilience_precompiled_header name)
+  cmake_parse_arguments(arg "PROGRAMS" "HEADER" "LINK" ${ARGN})
+  file(CONFIGURE OUTPUT ${CMAKE_CURRENT_BINARY_DIR}/${name}.cpp CONTENT "")
+  add_library(${name} OBJECT ${CMAKE_CURRENT_BINARY_DIR}/${name}.cpp)
+  target_link_libraries(${name} PRIVATE resilience_settings ${arg_LINK})
+  target_precompile_headers(${name} PRIVATE ${CMAKE_CURRENT_SOURCE_DIR}/${arg_HEADER})
+  if(arg_PROGRAMS)
+    set_target_properties(${name} PROPERTIES POSITION_INDEPENDENT_CODE OFF)
+    target_compile_options(${name} PRIVATE -fPIE)
+  endif()
 endfunction()
 
 # Writes and installs the package config, which loads only the components asked for.

@@ -10,13 +10,19 @@ add_custom_target(server_tests)
 # Declares a program of doctest cases; each case is one CTest test with the given label.
 #
 #   resilience_test(<name> LABEL unit|integration|e2e|crash SOURCES <files>... LINK <targets>...
-#                   [TIMEOUT <seconds>] [DEPENDS <targets>...])
+#                   [TIMEOUT <seconds>] [DEPENDS <targets>...] [PRECOMPILED <target>])
+#
+# PRECOMPILED names the header that is parsed for it; resilience_test_precompiled if nothing is said.
 function(resilience_test name)
-  cmake_parse_arguments(arg "" "LABEL;TIMEOUT" "SOURCES;LINK;DEPENDS" ${ARGN})
+  cmake_parse_arguments(arg "" "LABEL;TIMEOUT;PRECOMPILED" "SOURCES;LINK;DEPENDS" ${ARGN})
   if(NOT arg_TIMEOUT)
     set(arg_TIMEOUT 120)
   endif()
+  if(NOT arg_PRECOMPILED)
+    set(arg_PRECOMPILED resilience_test_precompiled)
+  endif()
   add_executable(${name} ${arg_SOURCES})
+  target_precompile_headers(${name} REUSE_FROM ${arg_PRECOMPILED})
   target_link_libraries(${name} PRIVATE resilience_doctest_main resilience_settings ${arg_LINK})
   target_include_directories(${name} PRIVATE ${PROJECT_SOURCE_DIR}/tests ${PROJECT_SOURCE_DIR})
   if(arg_DEPENDS)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What nearly every compiled unit needs; parsed once for each component.
+// What nearly every compiled unit needs; parsed once.
 #include <resilience/asio/initiate.hpp>
 #include <resilience/asio/result.hpp>
 

@@ -21,7 +21,7 @@ namespace {
 using namespace std::chrono_literals;
 using namespace resilience;
 
-Outcome<int> send(CallContext&) { return 250; }
+Outcome<int> send_mail(CallContext&) { return 250; }
 
 bool has(const std::string& text, const std::string& line) {
     return text.find(line) != std::string::npos;
@@ -50,13 +50,13 @@ TEST_CASE("docs/prometheus.md: observe, read, count, answer the scrape") {
     REQUIRE_FALSE(error);
 
     //[count
-    const prometheus::Requests requests = metrics.requests("send");
+    const prometheus::Requests requests = metrics.requests("send_mail");
     Pipeline mail{
         Deadline{1s},
         Retry{RetryOptions{.attempts = 3}, nullptr, metrics.observer("mail")},
         *breaker,
         *slots};
-    Outcome<int> reply = requests.run([&] { return mail.run(send); });
+    Outcome<int> reply = requests.run([&] { return mail.run(send_mail); });
     //]
     CHECK(reply.value() == 250);
 
@@ -66,19 +66,19 @@ TEST_CASE("docs/prometheus.md: observe, read, count, answer the scrape") {
     CHECK(has(body, "\nresilience_circuit_breaker_state{name=\"mail\"} 0\n"));
     CHECK(has(body, "\nresilience_circuit_breaker_successes_total{name=\"mail\"} 1\n"));
     CHECK(has(body, "\nresilience_bulkhead_limit{name=\"mail slots\"} 8\n"));
-    CHECK(has(body, "\nresilience_requests_total{name=\"send\"} 1\n"));
+    CHECK(has(body, "\nresilience_requests_total{name=\"send_mail\"} 1\n"));
 }
 
 TEST_CASE("docs/prometheus.md: requests by hand") {
     prometheus::Metrics metrics;
-    const prometheus::Requests requests = metrics.requests("send");
+    const prometheus::Requests requests = metrics.requests("send_mail");
     //[by_hand
     auto request = requests.begin();
     const std::error_code error = make_error_code(Errc::unavailable);
     std::move(request).done(classify(error).verdict);
     //]
     const std::string body = metrics.serialize();
-    CHECK(has(body, "resilience_errors_total{name=\"send\",verdict=\"transient\"} 1\n"));
+    CHECK(has(body, "resilience_errors_total{name=\"send_mail\",verdict=\"transient\"} 1\n"));
 }
 
 TEST_CASE("docs/prometheus.md: names of one's own") {
