@@ -6,6 +6,7 @@
 #include <string>
 #include <system_error>
 #include <type_traits>
+#include <utility>
 #include <variant>
 
 using namespace resilience;
@@ -29,6 +30,8 @@ struct Refuses {
 /// As std::expected, as far as it goes.
 template <class E>
 struct Unexpected {
+    explicit Unexpected(E e) : error(std::move(e)) {}
+
     E error;
 };
 
