@@ -253,7 +253,7 @@ TEST_CASE("whichever attempt throws, nothing of five policies is leaked") {
             if (c.attempt < last) return fail(Errc::unavailable);
             throw std::logic_error{"attempt"};
         };
-        CHECK_THROWS_WITH_AS(pipeline.run(throws), "attempt", std::logic_error);
+        CHECK_THROWS_WITH_AS((void)pipeline.run(throws), "attempt", std::logic_error);
         CHECK(bulkhead.snapshot().in_use == 0);
         CHECK(budget.snapshot(clock.now()).available == before - 14.0 * (last - 1));
         breaker.reset();
@@ -286,7 +286,7 @@ TEST_CASE("an outcome of chaos that throws leaves the pipeline, and leaks nothin
     Pipeline pipeline{bulkhead, chaos};
     const auto one = [](CallContext&) { return Outcome<int>{1}; };
     for (int i = 0; i < 3; ++i) {
-        CHECK_THROWS_WITH_AS(pipeline.run(one), "outcome", std::runtime_error);
+        CHECK_THROWS_WITH_AS((void)pipeline.run(one), "outcome", std::runtime_error);
     }
     CHECK(bulkhead.snapshot().in_use == 0);
     chaos.enable(false);

@@ -111,7 +111,7 @@ TEST_CASE("what the operation throws counts as a failure, and leaves the pipelin
     Bulkhead bulkhead{{.limit = 1}};
     auto pipeline = Pipeline{breaker, bulkhead}.with(world.environment());
     const auto throws = [](CallContext&) -> int { throw std::runtime_error{"broken"}; };
-    CHECK_THROWS_WITH_AS(pipeline.run(throws), "broken", std::runtime_error);
+    CHECK_THROWS_WITH_AS((void)pipeline.run(throws), "broken", std::runtime_error);
     CHECK(breaker.state(world.clock.now()) == CircuitState::open);
     CHECK(bulkhead.snapshot().in_use == 0);
 }
@@ -144,7 +144,7 @@ TEST_CASE("a classifier that throws leaves no permit behind, and the next call r
     auto pipeline =
         Pipeline{bulkhead}.with(world.environment()).classified_by(Throwing{&broken});
     const auto one = [](CallContext&) { return Outcome<int>{1}; };
-    CHECK_THROWS_AS(pipeline.run(one), std::logic_error);
+    CHECK_THROWS_AS((void)pipeline.run(one), std::logic_error);
     CHECK(bulkhead.snapshot().in_use == 0);
     broken = false;
     CHECK(pipeline.run(one).has_value());
