@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: MIT
 #include "bench/http_servers.hpp"
 
-#include <host/metrics.hpp>
 #include <host/router.hpp>
 #include <host/server.hpp>
 #include <modules/backing/redis.hpp>
 #include <modules/bucket/bucket_store.hpp>
 #include <modules/bucket/routes.hpp>
+
+#include <resilience/prometheus/metrics.hpp>
 
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/co_spawn.hpp>
@@ -105,7 +106,7 @@ public:
 private:
     std::ofstream nowhere_{"/dev/null"};
     modules::bucket::BucketLimit limit_;
-    host::Metrics metrics_;
+    prometheus::Metrics metrics_;
     host::Log log_;
     host::Router router_;
     std::unique_ptr<modules::bucket::BucketStore> store_;

@@ -35,7 +35,8 @@ int main(int argc, char** argv) {
     return host::run_program("unified-server", [&] {
         host::App app{options};
         backing::Database database{app.executor(), database_settings};
-        const auto users = users::make_user_store(database, backing::make_outbox(events));
+        const auto users =
+            users::make_user_store(database, backing::make_outbox(events), app.metrics());
         const auto limit = bucket::limit_of(bucket_settings);
         const auto buckets = bucket::make_bucket_store(app.executor(), limit, redis);
         users::mount(app, database, *users);

@@ -91,7 +91,7 @@ struct App::Impl {
     net::io_context io;
     net::any_io_executor control;
     Log log;
-    Metrics metrics;
+    prometheus::Metrics metrics;
     Health health;
     std::shared_ptr<std::string> document = std::make_shared<std::string>();
     Router router;
@@ -135,7 +135,7 @@ Router& App::router() noexcept {
     return impl_->options.serve ? impl_->router : impl_->admin_router;
 }
 Log& App::log() noexcept { return impl_->log; }
-Metrics& App::metrics() noexcept { return impl_->metrics; }
+prometheus::Metrics& App::metrics() noexcept { return impl_->metrics; }
 Health& App::health() noexcept { return impl_->health; }
 
 void App::on_start(std::string name, Hook hook) {

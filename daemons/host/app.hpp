@@ -5,9 +5,10 @@
 #include "host/config.hpp"
 #include "host/health.hpp"
 #include "host/log.hpp"
-#include "host/metrics.hpp"
 #include "host/router.hpp"
 #include "host/server.hpp"
+
+#include <resilience/prometheus/metrics.hpp>
 
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/awaitable.hpp>
@@ -70,7 +71,7 @@ public:
     net::any_io_executor executor() noexcept;
     Router& router() noexcept;
     Log& log() noexcept;
-    Metrics& metrics() noexcept;
+    prometheus::Metrics& metrics() noexcept;
     Health& health() noexcept;
 
     /// Adds a step of the start; they run in order before the listeners accept. One that

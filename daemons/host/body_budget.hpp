@@ -2,10 +2,11 @@
 #ifndef RESILIENCE_HOST_BODY_BUDGET_HPP
 #define RESILIENCE_HOST_BODY_BUDGET_HPP
 
-#include "host/metrics.hpp"
+#include <resilience/prometheus/instruments.hpp>
 
 #include <atomic>
 #include <cstddef>
+#include <utility>
 
 namespace resilience::host {
 
@@ -18,12 +19,13 @@ class BodyBudget {
 public:
     class Share;
 
-    BodyBudget(std::size_t limit, Gauge held) : limit_(limit), gauge_(held) {}
+    BodyBudget(std::size_t limit, prometheus::Gauge held)
+        : limit_(limit), gauge_(std::move(held)) {}
 
 private:
     const std::size_t limit_;
     std::atomic<std::size_t> held_{0};
-    Gauge gauge_;
+    prometheus::Gauge gauge_;
 };
 
 /// What one connection holds.

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "host/http_metrics.hpp"
 
+#include <resilience/prometheus/metrics.hpp>
+
 #include <algorithm>
 #include <string>
 
@@ -12,7 +14,7 @@ constexpr std::size_t most_route_series = 2000;
 
 }  // namespace
 
-HttpMetrics::HttpMetrics(Metrics& metrics)
+HttpMetrics::HttpMetrics(prometheus::Metrics& metrics)
     : requests_(metrics.counters(
           "http_requests_total",
           "Requests answered.",
@@ -23,7 +25,7 @@ HttpMetrics::HttpMetrics(Metrics& metrics)
           "http_request_duration_seconds",
           "Time from the end of the request to the end of its answer.",
           {"method", "route"},
-          duration_bounds(),
+          {},
           most_route_series
       )),
       rejected_(metrics.counters(

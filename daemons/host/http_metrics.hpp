@@ -2,8 +2,9 @@
 #ifndef RESILIENCE_HOST_HTTP_METRICS_HPP
 #define RESILIENCE_HOST_HTTP_METRICS_HPP
 
-#include "host/metrics.hpp"
 #include "host/router.hpp"
+
+#include <resilience/prometheus/instruments.hpp>
 
 #include <chrono>
 #include <memory>
@@ -11,6 +12,10 @@
 #include <string_view>
 #include <utility>
 #include <vector>
+
+namespace resilience::prometheus {
+class Metrics;
+}
 
 namespace resilience::host {
 
@@ -21,7 +26,7 @@ namespace resilience::host {
 */
 class HttpMetrics {
 public:
-    explicit HttpMetrics(Metrics& metrics);
+    explicit HttpMetrics(prometheus::Metrics& metrics);
 
     /// Makes room for the routes; afterwards a request finds its series without a search.
     void prepare(const Router& router);
@@ -34,25 +39,26 @@ public:
     /// Counts what was turned away before it became a request.
     void rejected(std::string_view reason);
 
-    const Gauge& connections() const noexcept { return connections_; }
-    const Gauge& in_flight() const noexcept { return in_flight_; }
-    const Gauge& body_bytes() const noexcept { return body_bytes_; }
+    const prometheus::Gauge& connections() const noexcept { return connections_; }
+    const prometheus::Gauge& in_flight() const noexcept { return in_flight_; }
+    const prometheus::Gauge& body_bytes() const noexcept { return body_bytes_; }
 
 private:
     struct RouteSeries {
-        explicit RouteSeries(Histogram histogram) : duration(histogram) {}
-        Histogram duration;
+        explicit RouteSeries(prometheus::Histogram histogram)
+            : duration(std::move(histogram)) {}
+        prometheus::Histogram duration;
         std::mutex mutex;
         // A route answers with few different codes.
-        std::vector<std::pair<unsigned, Counter>> by_status;
+        std::vector<std::pair<unsigned, prometheus::Counter>> by_status;
     };
 
-    CounterFamily requests_;
-    HistogramFamily durations_;
-    CounterFamily rejected_;
-    Gauge connections_;
-    Gauge in_flight_;
-    Gauge body_bytes_;
+    prometheus::CounterFamily requests_;
+    prometheus::HistogramFamily durations_;
+    prometheus::CounterFamily rejected_;
+    prometheus::Gauge connections_;
+    prometheus::Gauge in_flight_;
+    prometheus::Gauge body_bytes_;
     std::vector<std::unique_ptr<RouteSeries>> routes_;
 };
 

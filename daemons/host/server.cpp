@@ -76,7 +76,7 @@ Server::Server(
     ServerOptions options,
     const Router& router,
     Log& log,
-    Metrics& metrics
+    prometheus::Metrics& metrics
 )
     : impl_(std::make_shared<Impl>(
           std::move(executor),

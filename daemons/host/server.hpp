@@ -4,7 +4,6 @@
 
 #include "host/address.hpp"
 #include "host/log.hpp"
-#include "host/metrics.hpp"
 #include "host/router.hpp"
 
 #include <boost/asio/any_io_executor.hpp>
@@ -14,6 +13,10 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+
+namespace resilience::prometheus {
+class Metrics;
+}
 
 namespace resilience::host {
 
@@ -68,7 +71,7 @@ public:
         ServerOptions options,
         const Router& router,
         Log& log,
-        Metrics& metrics
+        prometheus::Metrics& metrics
     );
     ~Server();
     Server(const Server&) = delete;

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "host/standard_routes.hpp"
 
+#include <resilience/prometheus/metrics.hpp>
+
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
 #include <boost/json/value.hpp>
@@ -60,7 +62,7 @@ net::awaitable<Response> one_part(Health& health, std::string name) {
 void add_standard_routes(
     Router& router,
     Health& health,
-    Metrics& metrics,
+    prometheus::Metrics& metrics,
     std::shared_ptr<const std::string> document
 ) {
     auto root = router.root();
@@ -100,7 +102,7 @@ void add_standard_routes(
         {.summary = "Gives the metrics in the text format of Prometheus", .quiet = true},
         [&metrics](Request&) -> net::awaitable<Response> {
             Response response = text_response(200, metrics.serialize());
-            response.content_type = "text/plain; version=0.0.4; charset=utf-8";
+            response.content_type = prometheus::Metrics::content_type;
             co_return response;
         }
     );

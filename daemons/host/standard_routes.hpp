@@ -3,11 +3,14 @@
 #define RESILIENCE_HOST_STANDARD_ROUTES_HPP
 
 #include "host/health.hpp"
-#include "host/metrics.hpp"
 #include "host/router.hpp"
 
 #include <memory>
 #include <string>
+
+namespace resilience::prometheus {
+class Metrics;
+}
 
 namespace resilience::host {
 
@@ -18,7 +21,7 @@ namespace resilience::host {
 void add_standard_routes(
     Router& router,
     Health& health,
-    Metrics& metrics,
+    prometheus::Metrics& metrics,
     std::shared_ptr<const std::string> document
 );
 

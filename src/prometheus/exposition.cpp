@@ -58,17 +58,23 @@ Exposition::Place Exposition::place(
     auto found = families_.find(full);
     if (found == families_.end()) {
         if (!::prometheus::CheckMetricName(full)) return {};
-        Family made{{.name = full, .help = help, .type = type, .metric = {}}, {}};
+        Family made{{.name = full, .help = help, .type = type, .metric = {}}, {}, false};
         found = families_.emplace(std::move(full), std::move(made)).first;
     }
-    auto& [family, series] = found->second;
-    if (family.type != type) return {};
+    auto& [family, series, complete] = found->second;
+    if (complete || family.type != type) return {};
     const auto [at, is_new] = series.try_emplace(std::move(labels), family.metric.size());
     if (is_new) {
         family.metric.emplace_back();
         family.metric.back().label = at->first;
     }
     return {&family.metric[at->second], is_new};
+}
+
+void Exposition::family(::prometheus::MetricFamily family) {
+    if (family.metric.empty()) return;
+    std::string name = family.name;
+    families_.try_emplace(std::move(name), Family{std::move(family), {}, true});
 }
 
 std::vector<::prometheus::MetricFamily> Exposition::take() {

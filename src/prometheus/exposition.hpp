@@ -49,6 +49,10 @@ public:
         ::prometheus::ClientMetric::Histogram value
     );
 
+    /// Adds a family of the program's own as it stands, unless it is empty or another has
+    /// its name already. What comes later by its name is refused.
+    void family(::prometheus::MetricFamily family);
+
     /// The families in the order of their names. Ends this object's use.
     std::vector<::prometheus::MetricFamily> take();
 
@@ -56,6 +60,7 @@ private:
     struct Family {
         ::prometheus::MetricFamily family;
         std::map<Labels, std::size_t> series;
+        bool complete = false;  // takes no further series
     };
 
     struct Place {

@@ -5,6 +5,7 @@
 #include <resilience/detail/utf8.hpp>
 
 #include "prometheus/exposition.hpp"
+#include "prometheus/instruments.hpp"
 #include "prometheus/label_set.hpp"
 #include "prometheus/request_counters.hpp"
 #include "prometheus/signal.hpp"
@@ -30,6 +31,7 @@ using detail::Exposition;
 using detail::RequestCounters;
 using detail::SignalInfo;
 using ::prometheus::MetricFamily;
+using ::prometheus::MetricType;
 
 /// Kinds and labels of which something is shown.
 using Shown = std::set<std::pair<std::string_view, std::string>>;
@@ -117,6 +119,7 @@ struct Metrics::Impl final : ::prometheus::Collectable {
     const MetricsOptions options;
     const std::shared_ptr<const DurationBounds> bounds;
     const std::vector<std::span<const SignalInfo>> kinds = signals_by_kind();
+    detail::Instruments own{max_families, max_updates};
 
     // A scrape is const to its caller, but finds places for new names and counts.
     mutable std::mutex mutex;
@@ -227,23 +230,26 @@ void Metrics::Impl::show(
 }
 
 std::vector<MetricFamily> Metrics::Impl::Collect() const {
-    // Policies are asked before the lock is taken: they are the user's code.
+    // Before the lock is taken, because both are the user's code.
+    const std::uint64_t failed_updates = own.update();
     const std::vector<PolicySnapshot> policies = read_registries();
     const std::lock_guard lock{mutex};
+    unshown += failed_updates;
     Exposition out{options.profile};
+    own.show(out);
     Shown shown;
     for (const PolicySnapshot& policy : policies) show(policy, out, shown);
     for (const auto& [name, counters] : observers) show(name, *counters, shown, out);
     for (const auto& [name, counters] : requests) show(name, *counters, out);
     must(out.number(
         "label_overflows_total",
-        "Times that a name found no place and counted as other.",
+        "Times that a name or label found no place and counted as _OTHER.",
         {},
-        static_cast<double>(labels.overflows())
+        static_cast<double>(labels.overflows() + own.overflows())
     ));
     out.number(
         "scrape_errors_total",
-        "Policies and readings that a scrape could not show.",
+        "What a scrape could not show: policies, readings, updates that threw.",
         {},
         static_cast<double>(unshown)
     );
@@ -267,6 +273,72 @@ Requests Metrics::requests(std::string_view name) {
     auto& counters = impl_->requests[impl_->labels.place(name)];
     if (!counters) counters = std::make_shared<RequestCounters>(impl_->bounds);
     return Requests{counters};
+}
+
+CounterFamily Metrics::counters(
+    std::string name,
+    std::string help,
+    std::vector<std::string> labels,
+    std::size_t max_series
+) {
+    return CounterFamily{impl_->own.family(
+        {.type = MetricType::Counter,
+         .name = std::move(name),
+         .help = std::move(help),
+         .labels = std::move(labels),
+         .max_series = max_series}
+    )};
+}
+
+GaugeFamily Metrics::gauges(
+    std::string name,
+    std::string help,
+    std::vector<std::string> labels,
+    std::size_t max_series
+) {
+    return GaugeFamily{impl_->own.family(
+        {.type = MetricType::Gauge,
+         .name = std::move(name),
+         .help = std::move(help),
+         .labels = std::move(labels),
+         .max_series = max_series}
+    )};
+}
+
+HistogramFamily Metrics::histograms(
+    std::string name,
+    std::string help,
+    std::vector<std::string> labels,
+    std::vector<double> bounds,
+    std::size_t max_series
+) {
+    if (bounds.empty()) bounds = impl_->options.duration_bounds;
+    return HistogramFamily{impl_->own.family(
+        {.type = MetricType::Histogram,
+         .name = std::move(name),
+         .help = std::move(help),
+         .labels = std::move(labels),
+         .max_series = max_series,
+         .bounds = std::move(bounds)}
+    )};
+}
+
+Counter Metrics::counter(std::string name, std::string help) {
+    return counters(std::move(name), std::move(help), {}).with({});
+}
+
+Gauge Metrics::gauge(std::string name, std::string help) {
+    return gauges(std::move(name), std::move(help), {}).with({});
+}
+
+Histogram Metrics::histogram(
+    std::string name, std::string help, std::vector<double> bounds
+) {
+    return histograms(std::move(name), std::move(help), {}, std::move(bounds)).with({});
+}
+
+void Metrics::on_scrape(std::function<void()> update) {
+    impl_->own.on_scrape(std::move(update));
 }
 
 void Metrics::collect(std::weak_ptr<const Registry> registry) {

@@ -4,6 +4,8 @@
 #include <host/json_body.hpp>
 #include <modules/bucket/answers.hpp>
 
+#include <resilience/prometheus/metrics.hpp>
+
 #include <boost/json/array.hpp>
 
 #include <map>
@@ -90,7 +92,7 @@ std::optional<host::Problem> find_impossible(
 
 }  // namespace
 
-Handlers::Handlers(host::Metrics& metrics, BucketStore& store, BucketLimit limit)
+Handlers::Handlers(prometheus::Metrics& metrics, BucketStore& store, BucketLimit limit)
     : store_(store),
       limit_(limit),
       requests_(metrics.counters(

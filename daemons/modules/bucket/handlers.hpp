@@ -2,12 +2,17 @@
 #ifndef RESILIENCE_MODULES_BUCKET_HANDLERS_HPP
 #define RESILIENCE_MODULES_BUCKET_HANDLERS_HPP
 
-#include <host/metrics.hpp>
 #include <host/router.hpp>
 #include <modules/bucket/bucket_store.hpp>
 
+#include <resilience/prometheus/instruments.hpp>
+
 #include <string_view>
 #include <vector>
+
+namespace resilience::prometheus {
+class Metrics;
+}
 
 namespace resilience::modules::bucket {
 
@@ -21,7 +26,7 @@ namespace resilience::modules::bucket {
 */
 class Handlers {
 public:
-    Handlers(host::Metrics& metrics, BucketStore& store, BucketLimit limit);
+    Handlers(prometheus::Metrics& metrics, BucketStore& store, BucketLimit limit);
 
     net::awaitable<host::Response> check(host::Request& request);
     net::awaitable<host::Response> consume(host::Request& request);
@@ -37,8 +42,8 @@ private:
 
     BucketStore& store_;
     BucketLimit limit_;
-    host::CounterFamily requests_;
-    host::Counter consumed_;
+    prometheus::CounterFamily requests_;
+    prometheus::Counter consumed_;
 };
 
 }  // namespace resilience::modules::bucket

@@ -4,10 +4,9 @@
 #include <host/app.hpp>
 #include <modules/bucket/handlers.hpp>
 
-#include <cstdint>
+#include <resilience/prometheus/metrics.hpp>
+
 #include <memory>
-#include <mutex>
-#include <utility>
 
 namespace resilience::modules::bucket {
 namespace {
@@ -65,7 +64,7 @@ net::awaitable<host::PartHealth> health_of(BucketStore& store) {
 }
 
 // Shows how full the table of an in-process store is; nothing for another store.
-void export_occupancy(host::Metrics& metrics, BucketStore& store) {
+void export_occupancy(prometheus::Metrics& metrics, BucketStore& store) {
     if (!store.occupancy()) return;
     const auto slots =
         metrics.gauge("bucket_table_slots", "Keys that the table has room for");
@@ -76,22 +75,21 @@ void export_occupancy(host::Metrics& metrics, BucketStore& store) {
         "bucket_table_overflows_total",
         "Decisions by a shared bucket because the key found no room of its own"
     );
-    // Two scrapes at once must not count one overflow twice.
-    const auto shown = std::make_shared<std::pair<std::mutex, std::uint64_t>>();
-    metrics.on_scrape([&store, slots, keys, overflows, shown] {
-        const std::lock_guard lock{shown->first};
+    metrics.on_scrape([&store, slots, keys, overflows] {
         const auto now = store.occupancy().value();
         slots.set(static_cast<double>(now.slots));
         keys.set(static_cast<double>(now.keys));
-        overflows.add(static_cast<double>(now.overflows - shown->second));
-        shown->second = now.overflows;
+        overflows.raise_to(static_cast<double>(now.overflows));
     });
 }
 
 }  // namespace
 
 void add_routes(
-    host::Router& router, host::Metrics& metrics, BucketStore& store, BucketLimit limit
+    host::Router& router,
+    prometheus::Metrics& metrics,
+    BucketStore& store,
+    BucketLimit limit
 ) {
     export_occupancy(metrics, store);
     auto handlers = std::make_shared<Handlers>(metrics, store, limit);

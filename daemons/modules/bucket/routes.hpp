@@ -6,9 +6,12 @@
 
 namespace resilience::host {
 class App;
-class Metrics;
 class Router;
 }  // namespace resilience::host
+
+namespace resilience::prometheus {
+class Metrics;
+}
 
 namespace resilience::modules::bucket {
 
@@ -26,7 +29,10 @@ namespace resilience::modules::bucket {
     The store must outlive the router's and the metrics' use.
 */
 void add_routes(
-    host::Router& router, host::Metrics& metrics, BucketStore& store, BucketLimit limit
+    host::Router& router,
+    prometheus::Metrics& metrics,
+    BucketStore& store,
+    BucketLimit limit
 );
 
 /// Makes buckets part of a program: the routes, and the health part `bucket` (M10),

@@ -4,8 +4,9 @@
 #include <host/app.hpp>
 #include <host/config.hpp>
 #include <host/health.hpp>
-#include <host/metrics.hpp>
 #include <modules/relay/sink.hpp>
+
+#include <resilience/prometheus/metrics.hpp>
 
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/co_spawn.hpp>
@@ -38,10 +39,10 @@ RelayOptions relay_options(
     };
 }
 
-// Shows a snapshot as metrics; counters of Prometheus take differences.
+// Shows a snapshot as metrics.
 class RelayMetrics {
 public:
-    explicit RelayMetrics(host::Metrics& metrics)
+    explicit RelayMetrics(prometheus::Metrics& metrics)
         : events_(metrics.counters(
               "relay_events_total", "Events by what became of them", {"result"}
           )),
@@ -54,32 +55,30 @@ public:
           ),
           lag_(metrics.gauge("outbox_lag_seconds", "Age of the oldest pending event")) {}
 
-    void show(const RelaySnapshot& now) {
-        add("claimed", now.claimed, shown_.claimed);
-        add("sent", now.sent, shown_.sent);
-        add("retried", now.retried, shown_.retried);
-        add("failed", now.failed, shown_.failed);
-        add("released", now.released, shown_.released);
-        add("skipped", now.skipped, shown_.skipped);
-        add("stale_reset", now.stale_reset, shown_.stale_reset);
-        pauses_.add(static_cast<double>(now.pauses - shown_.pauses));
+    void show(const RelaySnapshot& now) const {
+        show("claimed", now.claimed);
+        show("sent", now.sent);
+        show("retried", now.retried);
+        show("failed", now.failed);
+        show("released", now.released);
+        show("skipped", now.skipped);
+        show("stale_reset", now.stale_reset);
+        pauses_.raise_to(static_cast<double>(now.pauses));
         paused_.set(now.paused ? 1 : 0);
         depth_.set(static_cast<double>(now.depth.events));
         lag_.set(std::chrono::duration<double>(now.depth.oldest).count());
-        shown_ = now;
     }
 
 private:
-    void add(std::string_view result, std::uint64_t now, std::uint64_t before) {
-        if (now != before) events_.with({result}).add(static_cast<double>(now - before));
+    void show(std::string_view result, std::uint64_t count) const {
+        events_.with({result}).raise_to(static_cast<double>(count));
     }
 
-    host::CounterFamily events_;
-    host::Counter pauses_;
-    host::Gauge paused_;
-    host::Gauge depth_;
-    host::Gauge lag_;
-    RelaySnapshot shown_;
+    prometheus::CounterFamily events_;
+    prometheus::Counter pauses_;
+    prometheus::Gauge paused_;
+    prometheus::Gauge depth_;
+    prometheus::Gauge lag_;
 };
 
 }  // namespace

@@ -4,6 +4,7 @@
 
 #include <modules/users/user_store.hpp>
 
+#include <resilience/prometheus/observer.hpp>
 #include <resilience/retry_policy.hpp>
 
 #include <memory>
@@ -21,9 +22,11 @@ namespace resilience::modules::users {
 */
 class RetryingUserStore final : public UserStore {
 public:
+    /// @param observer Counts the retries.
     /// @throws std::invalid_argument Names the option that is out of range.
-    explicit RetryingUserStore(
+    RetryingUserStore(
         std::unique_ptr<UserStore> inner,
+        prometheus::Observer observer,
         RetryOptions options =
             {
                 .attempts = 3,
@@ -39,7 +42,11 @@ public:
     ) override;
 
 private:
+    template <class Attempt>
+    net::awaitable<Result<User>> persist(Attempt attempt) const;
+
     std::unique_ptr<UserStore> inner_;
+    prometheus::Observer observer_;
     RetryPolicy policy_;
 };
 

@@ -51,7 +51,7 @@ Response user_answer(unsigned status, const Result<User>& result) {
 // The handlers; they share the store and the counter.
 class Handlers {
 public:
-    Handlers(host::Metrics& metrics, UserStore& store)
+    Handlers(prometheus::Metrics& metrics, UserStore& store)
         : store_(store),
           requests_(metrics.counters(
               "users_requests_total",
@@ -100,7 +100,7 @@ private:
     }
 
     UserStore& store_;
-    host::CounterFamily requests_;
+    prometheus::CounterFamily requests_;
 };
 
 // PostgreSQL may be down when the program starts; an embedded database may not.
@@ -141,7 +141,7 @@ host::Problem problem_of(const Failure& failure) {
     return host::problem_of(failure);
 }
 
-void add_routes(host::Router& router, host::Metrics& metrics, UserStore& store) {
+void add_routes(host::Router& router, prometheus::Metrics& metrics, UserStore& store) {
     auto handlers = std::make_shared<Handlers>(metrics, store);
     auto group = router.at({"/v1/users", "/api/users", "/users"});
     group.post(

@@ -9,9 +9,12 @@
 
 namespace resilience::host {
 class App;
-class Metrics;
 class Router;
 }  // namespace resilience::host
+
+namespace resilience::prometheus {
+class Metrics;
+}
 
 namespace resilience::modules::users {
 
@@ -23,7 +26,7 @@ namespace resilience::modules::users {
     @par Object lifetimes
     The store must outlive the router's use.
 */
-void add_routes(host::Router& router, host::Metrics& metrics, UserStore& store);
+void add_routes(host::Router& router, prometheus::Metrics& metrics, UserStore& store);
 
 /** Makes users part of a program: the routes, the health part `users` (M10), without
     which the program is not ready, and the schema of an embedded database at the start.

@@ -17,6 +17,10 @@ namespace resilience::modules::backing {
 class Database;
 }
 
+namespace resilience::prometheus {
+class Metrics;
+}
+
 namespace resilience::modules::users {
 
 /** The users and the events that tell of them (M12).
@@ -53,12 +57,15 @@ public:
 
 /** Makes the store for the database that a program uses.
 
-    Conflicts between transactions are tried again, three attempts in all.
+    Conflicts between transactions are tried again, three attempts in all; that is counted
+    in `metrics` under the name `users`.
 
     @par Object lifetimes
     The database must outlive the store.
 */
-std::unique_ptr<UserStore> make_user_store(backing::Database& database, Outbox outbox);
+std::unique_ptr<UserStore> make_user_store(
+    backing::Database& database, Outbox outbox, prometheus::Metrics& metrics
+);
 
 }  // namespace resilience::modules::users
 

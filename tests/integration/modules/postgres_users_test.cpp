@@ -7,6 +7,7 @@
 #include <modules/users/retrying_user_store.hpp>
 
 #include <resilience/postgres/pool.hpp>
+#include <resilience/prometheus/metrics.hpp>
 
 #include <boost/json/parse.hpp>
 
@@ -211,8 +212,10 @@ TEST_CASE("M12: events of a user stand in the order in which its changes were co
 
 TEST_CASE("M12: users that wait for each other's addresses are not a failure") {
     Fixture service;
+    prometheus::Metrics metrics;
     users::RetryingUserStore store{
         std::make_unique<users::PostgresUserStore>(service.pool, Outbox{}),
+        metrics.observer("users"),
         {.attempts = 20, .base = 5ms, .cap = 50ms}};
     const auto ann = service.create("ann@example.com");
     const auto bob = service.create("bob@example.com");

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include <host/body_budget.hpp>
 
+#include <resilience/prometheus/metrics.hpp>
+
 #include <doctest/doctest.h>
 
 #include <optional>
@@ -10,7 +12,7 @@ namespace resilience::host {
 namespace {
 
 TEST_CASE("The bodies of all connections together stay within the budget") {
-    Metrics metrics;
+    prometheus::Metrics metrics;
     BodyBudget budget{1000, metrics.gauge("held", "Bytes.")};
     std::optional<BodyBudget::Share> first{std::in_place, budget};
     BodyBudget::Share second{budget};

@@ -4,6 +4,8 @@
 #include <host/health.hpp>
 #include <host/standard_routes.hpp>
 
+#include <resilience/prometheus/metrics.hpp>
+
 #include <boost/json/parse.hpp>
 #include <boost/json/value.hpp>
 
@@ -24,7 +26,7 @@ HealthCheck says(HealthState state, std::string detail = {}) {
 
 struct Fixture {
     Health health{{.reuse = std::chrono::milliseconds{0}}};
-    Metrics metrics;
+    prometheus::Metrics metrics;
     Router router;
 
     Fixture() {

@@ -3,9 +3,10 @@
 #define RESILIENCE_TESTS_HOST_LOOPBACK_HPP
 
 #include <host/log.hpp>
-#include <host/metrics.hpp>
 #include <host/router.hpp>
 #include <host/server.hpp>
+
+#include <resilience/prometheus/metrics.hpp>
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/executor_work_guard.hpp>
@@ -130,7 +131,7 @@ public:
     Router router;
     std::ostringstream log_text;
     Log log{LogLevel::debug, log_text};
-    Metrics metrics;
+    prometheus::Metrics metrics;
 
     Loopback() {
         options.address = {"127.0.0.1", 0};

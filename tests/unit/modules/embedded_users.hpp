@@ -50,7 +50,7 @@ struct EmbeddedUsers : Routes {
     explicit EmbeddedUsers(resilience::OutboxOptions outbox = {})
         : database(context.get_executor(), {.data_dir = folder.path()}),
           store(resilience::modules::users::make_user_store(
-              database, resilience::Outbox{std::move(outbox)}
+              database, resilience::Outbox{std::move(outbox)}, metrics
           )) {
         const auto opened = run(context, database.open());
         if (!opened) FAIL("open: ", opened.error().message());

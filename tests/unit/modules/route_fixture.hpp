@@ -2,8 +2,9 @@
 #ifndef RESILIENCE_TESTS_ROUTE_FIXTURE_HPP
 #define RESILIENCE_TESTS_ROUTE_FIXTURE_HPP
 
-#include <host/metrics.hpp>
 #include <host/router.hpp>
+
+#include <resilience/prometheus/metrics.hpp>
 
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/co_spawn.hpp>
@@ -49,7 +50,7 @@ struct Routes {
         "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
 
     net::io_context context{1};
-    host::Metrics metrics;
+    resilience::prometheus::Metrics metrics;
     host::Router router;
 
     host::Response send(host::Request& request) {

@@ -6,6 +6,8 @@
 #include <modules/users/routes.hpp>
 #include <modules/users/user_writes.hpp>
 
+#include <resilience/prometheus/metrics.hpp>
+
 using namespace resilience;
 using namespace resilience::modules;
 using fixture::check_problem;
@@ -27,11 +29,16 @@ constexpr RetryOptions at_once{
 
 struct Retrying {
     net::io_context context;
+    prometheus::Metrics metrics;
     fixture::ScriptedUsers* scripted;
     users::RetryingUserStore store;
 
     explicit Retrying(std::deque<Errc> failures)
         : Retrying(std::make_unique<fixture::ScriptedUsers>(), std::move(failures)) {}
+
+    bool counted(std::string_view line) const {
+        return metrics.serialize().find(line) != std::string::npos;
+    }
 
     Result<users::User> create() {
         return fixture::run(context, store.create({.id = "1"}, "trace"));
@@ -39,7 +46,8 @@ struct Retrying {
 
 private:
     Retrying(std::unique_ptr<fixture::ScriptedUsers> inner, std::deque<Errc> failures)
-        : scripted(inner.get()), store(std::move(inner), at_once) {
+        : scripted(inner.get()),
+          store(std::move(inner), metrics.observer("users"), at_once) {
         scripted->failures = std::move(failures);
     }
 };
@@ -95,12 +103,21 @@ TEST_CASE("M12: a lost race between transactions is run again") {
     Retrying retrying{{Errc::serialization_conflict, Errc::serialization_conflict}};
     CHECK(retrying.create().has_value());
     CHECK(retrying.scripted->calls == 3);
+    CHECK(retrying.counted(
+        R"(resilience_retry_retries_total{name="users",cause="transient"} 2)"
+    ));
+    CHECK(retrying.counted(
+        R"(resilience_retry_stops_total{name="users",reason="succeeded"} 1)"
+    ));
 }
 
 TEST_CASE("M12: a race that is lost again and again is given up") {
     Retrying retrying{std::deque<Errc>(10, Errc::serialization_conflict)};
     CHECK(retrying.create().error() == Errc::serialization_conflict);
     CHECK(retrying.scripted->calls == 3);
+    CHECK(retrying.counted(
+        R"(resilience_retry_stops_total{name="users",reason="attempts"} 1)"
+    ));
     const auto id = Uuid::parse("01890a5d-ac96-774b-bcce-b302099a8057").value();
     CHECK(
         fixture::run(
@@ -120,5 +137,8 @@ TEST_CASE("M12: nothing but a lost race is run again") {
         Retrying retrying{{code}};
         CHECK(retrying.create().error() == code);
         CHECK(retrying.scripted->calls == 1);
+        CHECK(retrying.counted(
+            R"(resilience_retry_retries_total{name="users",cause="transient"} 0)"
+        ));
     }
 }

@@ -201,7 +201,7 @@ TEST_CASE("The number of registries is bounded; those that are gone do not count
     metrics.collect(more);
 }
 
-TEST_CASE("Names are bounded: past the bound they count as other, and that is counted") {
+TEST_CASE("Names are bounded: past the bound they count as _OTHER, and that is counted") {
     Metrics metrics{{.max_names = 10}};
     auto registry = std::make_shared<Registry>(RegistryOptions{.max_policies = 5000});
     metrics.collect(registry);
@@ -223,17 +223,17 @@ TEST_CASE("Names are bounded: past the bound they count as other, and that is co
         "none"
     );
     CHECK(
-        exposed(metrics, "resilience_circuit_breaker_probes_total{name=\"other\"}") ==
+        exposed(metrics, "resilience_circuit_breaker_probes_total{name=\"_OTHER\"}") ==
         "990"
     );
-    CHECK(exposed(metrics, "resilience_requests_total{name=\"other\"}") == "990");
+    CHECK(exposed(metrics, "resilience_requests_total{name=\"_OTHER\"}") == "990");
 
     Metrics fresh{{.max_names = 10}};
     fresh.collect(registry);
     CHECK(
-        exposed(fresh, "resilience_worker_pool_queue_total{name=\"other\"}") == "16830"
+        exposed(fresh, "resilience_worker_pool_queue_total{name=\"_OTHER\"}") == "16830"
     );
-    CHECK(exposed(fresh, "resilience_worker_pool_queue_size{name=\"other\"}") == "3");
+    CHECK(exposed(fresh, "resilience_worker_pool_queue_size{name=\"_OTHER\"}") == "3");
     CHECK(exposed(fresh, "resilience_label_overflows_total") == "2970");
 
     // A name that has its place keeps it, and a million others leave the series alone.
