@@ -11,6 +11,7 @@
 #include <doctest/doctest.h>
 
 #include <chrono>
+#include <deque>
 #include <memory>
 #include <string>
 #include <system_error>
@@ -79,6 +80,34 @@ TEST_CASE("docs/prometheus.md: requests by hand") {
     //]
     const std::string body = metrics.serialize();
     CHECK(has(body, "resilience_errors_total{name=\"send_mail\",verdict=\"transient\"} 1\n"));
+}
+
+TEST_CASE("docs/prometheus.md: instruments") {
+    prometheus::Metrics metrics;
+    //[instruments
+    const prometheus::Counter mails = metrics.counter("mails_sent_total", "Mails sent.");
+    const prometheus::CounterFamily answers =
+        metrics.counters("answers_total", "Answers by route.", {"route", "status"});
+    const prometheus::Histogram size =
+        metrics.histogram("mail_bytes", "Size of mails.", {1e3, 1e4, 1e5, 1e6});
+
+    mails.add();
+    answers.with({"/users/{id}", "200"}).add();
+    size.observe(5'120);
+    //]
+
+    std::deque<int> queue{1, 2, 3};
+    //[on_scrape
+    const prometheus::Gauge waiting = metrics.gauge("mails_waiting", "Mails that wait.");
+    metrics.on_scrape([&queue, waiting] {
+        waiting.set(static_cast<double>(queue.size()));
+    });
+    //]
+    const std::string body = metrics.serialize();
+    CHECK(has(body, "\nmails_sent_total 1\n"));
+    CHECK(has(body, "answers_total{route=\"/users/{id}\",status=\"200\"} 1\n"));
+    CHECK(has(body, "mail_bytes_bucket{le=\"10000\"} 1\n"));
+    CHECK(has(body, "\nmails_waiting 3\n"));
 }
 
 TEST_CASE("docs/prometheus.md: names of one's own") {
