@@ -204,13 +204,16 @@ TEST_CASE(
 ) {
     Metrics metrics;
     metrics.gauge("resilience_requests_total", "Mine.").set(5);
+    metrics.counter("resilience_errors_total", "Mine.").add(4);
     metrics.requests("a").record(Verdict::success, std::chrono::milliseconds{1});
     CHECK(exposed(metrics, "resilience_requests_total") == "5");
     CHECK(exposed(metrics, "resilience_requests_total{name=\"a\"}") == "none");
+    CHECK(exposed(metrics, "resilience_errors_total") == "4");
+    CHECK(series_of(metrics, "resilience_errors_total") == 0);
     CHECK(
         exposed(metrics, "resilience_request_duration_seconds_count{name=\"a\"}") == "1"
     );
-    CHECK(exposed(metrics, "resilience_scrape_errors_total") == "4");
+    CHECK(exposed(metrics, "resilience_scrape_errors_total") == "30");
 }
 
 TEST_CASE("What is no instrument is refused") {
