@@ -19,8 +19,7 @@ bool is_finished(
 }
 
 Event copy_of(Event original, const Request& request) {
-    original.headers.emplace_back(original_header, std::move(original.id));
-    original.id.clear();
+    original.headers.emplace_back(original_header, std::exchange(original.id, {}));
     original.created_at.reset();
     original.max_retries.reset();
     if (!request.topic.empty()) original.topic = request.topic;
