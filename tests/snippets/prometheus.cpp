@@ -79,7 +79,9 @@ TEST_CASE("docs/prometheus.md: requests by hand") {
     std::move(request).done(classify(error).verdict);
     //]
     const std::string body = metrics.serialize();
-    CHECK(has(body, "resilience_errors_total{name=\"send_mail\",verdict=\"transient\"} 1\n"));
+    CHECK(
+        has(body, "resilience_errors_total{name=\"send_mail\",verdict=\"transient\"} 1\n")
+    );
 }
 
 TEST_CASE("docs/prometheus.md: instruments") {
