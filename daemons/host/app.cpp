@@ -22,6 +22,7 @@
 #include <csignal>
 #include <cstdio>
 #include <list>
+#include <stdexcept>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -42,6 +43,17 @@ void raise_descriptor_limit() {
     if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
     limit.rlim_cur = limit.rlim_max;
     setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+// The setting's name goes before what is wrong with its value.
+void listen_on(Server& server, const std::string& setting) {
+    try {
+        server.listen();
+    } catch (const std::invalid_argument& e) {
+        throw std::invalid_argument(setting + ": " + e.what());
+    } catch (const std::exception& e) {
+        throw std::runtime_error(setting + ": " + e.what());
+    }
 }
 
 struct Step {
@@ -112,7 +124,8 @@ struct App::Impl {
     int exit_code = 0;
 
     void listen();
-    void fail(const std::string& sentence);
+    void fail(const std::exception& error);
+    void fail(const std::string& sentence, int code = 1);
     void request_end();
     void await_signal();
     void flush_for_ever();
@@ -171,7 +184,7 @@ int App::run() {
     try {
         impl_->listen();
     } catch (const std::exception& e) {
-        impl_->fail(e.what());
+        impl_->fail(e);
         impl_->log.flush();
         return impl_->exit_code;
     }
@@ -208,17 +221,23 @@ void App::Impl::listen() {
     *document = openapi_document(described, options.name, RESILIENCE_VERSION_STRING);
     if (options.serve) {
         server.emplace(io.get_executor(), common, router, log, metrics);
-        server->listen();
+        listen_on(*server, "PORT");
     }
     if (options.admin) {
         common.address = *options.admin;
         admin.emplace(io.get_executor(), common, admin_router, log, metrics);
-        admin->listen();
+        listen_on(*admin, "METRICS_PORT");
     }
 }
 
-void App::Impl::fail(const std::string& sentence) {
-    exit_code = 1;
+// What names a setting that is at fault ends the program as a malformed one does.
+void App::Impl::fail(const std::exception& error) {
+    const bool of_setting = dynamic_cast<const std::invalid_argument*>(&error) != nullptr;
+    fail(error.what(), of_setting ? 2 : 1);
+}
+
+void App::Impl::fail(const std::string& sentence, int code) {
+    exit_code = code;
     log.error(sentence);
     std::fprintf(stderr, "%s: %s\n", options.name.c_str(), sentence.c_str());
 }
@@ -260,7 +279,7 @@ net::awaitable<void> App::Impl::live() {
     try {
         co_await start();
     } catch (const std::exception& e) {
-        fail(e.what());
+        fail(e);
         ending = true;
     }
     while (!ending) {

@@ -75,7 +75,8 @@ public:
     Health& health() noexcept;
 
     /// Adds a step of the start; they run in order before the listeners accept. One that
-    /// throws ends the start with its text and exit code 1.
+    /// throws ends the start with its text and exit code 1, or 2 after a
+    /// `std::invalid_argument`, which names a setting that is at fault.
     void on_start(std::string name, Hook hook);
 
     /// Adds a step of the end; they run in reverse order once no request is in flight,
@@ -96,7 +97,9 @@ public:
         Then: not ready; no new connections; requests in flight finish, 30 s at most;
         background work is cancelled; stop hooks. A second signal cuts all that short.
 
-        @return The exit code: 0, or 1 when the start or background work failed.
+        @return The exit code: 0; 2 when a setting is at fault, such as `PORT` with an
+            address that is not this machine's; 1 when the start or background work failed
+            otherwise.
     */
     int run();
 

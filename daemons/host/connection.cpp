@@ -36,6 +36,7 @@ Connection::Connection(
     : server_(std::move(server)),
       socket_(std::move(socket)),
       watchdog_(socket_.get_executor()),
+      rest_(std::min(server_->options.header_timeout, server_->options.idle_timeout)),
       // Room for a whole header and what follows it in the same packet.
       buffer_(server_->options.header_limit + read_size),
       body_share_(server_->bodies),
@@ -75,6 +76,7 @@ net::awaitable<void> Connection::run() {
         enter(Step::writing, server_->options.write_timeout);
         const bool written = co_await write_out();
         report(response);
+        rest_ = server_->options.idle_timeout;
         if (!written) break;
         if (read == Read::refused) co_await linger();
     }
@@ -91,7 +93,7 @@ net::awaitable<Connection::Read> Connection::read_request() {
     parser_.emplace(
         request_, target_, server_->options.header_limit, server_->options.body_limit
     );
-    enter(Step::resting, server_->options.idle_timeout);
+    enter(Step::resting, rest_);
     if (server_->draining) co_return Read::ended;
 
     while (parse(true)) {
@@ -112,7 +114,7 @@ net::awaitable<Connection::Read> Connection::read_request() {
     if (parser_->is_done()) co_return Read::complete;
 
     enter(Step::body, server_->options.body_timeout);
-    if (parser_->expects_continue() && buffer_.size() == 0) {
+    if (parser_->expects_continue() && parser_->is_http_1_1() && buffer_.size() == 0) {
         out_ = "HTTP/1.1 100 Continue\r\n\r\n";
         if (!co_await write_out()) co_return Read::ended;
     }
@@ -181,12 +183,16 @@ const char* Connection::check_header() {
     if (hosts > 1 || (hosts == 0 && parser_->is_http_1_1())) {
         return "the header needs one field Host";
     }
+    if (hosts == 1 && !is_host_field(*request_.header("Host"))) {
+        return "the field Host is not a host with or without a port";
+    }
     // A coding that is not understood leaves the end of the body in doubt.
     const auto coding = request_.header("Transfer-Encoding");
     if (coding && !equal_in_any_case(*coding, "chunked")) {
         return "the only transfer coding is chunked";
     }
-    keep_alive_ = parser_->keep_alive();
+    // What follows a CONNECT that is refused may be meant for the other end of a tunnel.
+    keep_alive_ = parser_->keep_alive() && !parser_->is_connect();
     return nullptr;
 }
 

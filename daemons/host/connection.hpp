@@ -93,6 +93,8 @@ private:
     net::steady_timer watchdog_;
     net::cancellation_signal cancel_;
     std::chrono::milliseconds tick_;
+    // How long the connection may rest; for less before its first request.
+    std::chrono::milliseconds rest_;
     TimePoint deadline_ = TimePoint::max();
     Step step_ = Step::resting;
     bool timed_out_ = false;

@@ -44,6 +44,7 @@ public:
     bool has_request_line() const noexcept { return has_request_line_; }
     bool is_http_1_1() const noexcept { return version_ == 11; }
     bool expects_continue() const noexcept { return expects_continue_; }
+    bool is_connect() const noexcept { return is_connect_; }
 
 private:
     // The base counts only what stands in the buffer at once, which a client that sends
@@ -55,11 +56,12 @@ private:
     }
 
     void on_request_impl(
-        verb, string_view method, string_view target, int version, error_code& ec
+        verb known, string_view method, string_view target, int version, error_code& ec
     ) override {
         request_->method = method_of({method.data(), method.size()});
         target_->assign(target.data(), target.size());
         version_ = version;
+        is_connect_ = known == verb::connect;
         has_request_line_ = true;
         count(method.size() + target.size() + 12, ec);
     }
@@ -110,6 +112,7 @@ private:
     bool has_request_line_ = false;
     bool header_done_ = false;
     bool expects_continue_ = false;
+    bool is_connect_ = false;
 };
 
 }  // namespace resilience::host

@@ -17,6 +17,8 @@
 #include <boost/asio/use_awaitable.hpp>
 
 #include <random>
+#include <stdexcept>
+#include <string>
 #include <system_error>
 #include <unordered_set>
 #include <utility>
@@ -30,9 +32,14 @@ using net::ip::tcp;
 constexpr std::chrono::milliseconds accept_pause{100};
 
 [[noreturn]] void fail_to_listen(const Address& address, const error_code& ec) {
-    throw std::system_error(
-        static_cast<std::error_code>(ec), "cannot listen on " + address.to_string()
-    );
+    const std::string what = "cannot listen on " + address.to_string();
+    const bool of_resolver = ec.category() == net::error::get_netdb_category() ||
+                             ec.category() == net::error::get_addrinfo_category();
+    if (of_resolver || ec == boost::system::errc::address_not_available ||
+        ec == boost::system::errc::permission_denied) {
+        throw std::invalid_argument(what + ": " + ec.message());
+    }
+    throw std::system_error(static_cast<std::error_code>(ec), what);
 }
 
 }  // namespace

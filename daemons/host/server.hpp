@@ -35,7 +35,8 @@ struct ServerOptions {
     std::size_t header_limit = 16 * 1024;
     /// Most connections; more wait in the system's queue. Default 10,000.
     std::int64_t max_connections = 10'000;
-    /// Longest time from the first byte to the end of the header; then 408. Default 10 s.
+    /// Longest time from the first byte to the end of the header; then 408. A new
+    /// connection on which nothing comes for so long is closed. Default 10 s.
     std::chrono::milliseconds header_timeout{10'000};
     /// Longest time for the body; then 408. Default 10 s.
     std::chrono::milliseconds body_timeout{10'000};
@@ -79,7 +80,10 @@ public:
 
     /** Binds and listens.
 
-        @throws std::system_error The address cannot be had; the text names it.
+        @throws std::invalid_argument The host is unknown or none of this machine, or the
+            port needs rights; the text names the address.
+        @throws std::system_error The address cannot be had for another reason, such as
+            its being taken; the text names it.
     */
     void listen();
 

@@ -75,6 +75,14 @@ void append_json_string(std::string& out, std::string_view text) {
     out += '"';
 }
 
+bool is_host_field(std::string_view text) noexcept {
+    constexpr std::string_view marks = "-._~%!$&'()*+,;=:[]";
+    return std::all_of(text.begin(), text.end(), [&](char c) {
+        return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+               (c >= '0' && c <= '9') || marks.find(c) != std::string_view::npos;
+    });
+}
+
 bool equal_in_any_case(std::string_view a, std::string_view b) noexcept {
     const auto lower = [](char c) {
         return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;

@@ -103,7 +103,7 @@ public:
 };
 
 /// Tells whether a source may have failed because of a row, not because it is down: it is
-/// neither worth trying again nor the end of the operation.
+/// neither worth trying again nor the end of the operation, nor is a table missing.
 bool blames_rows(const Failure& failure) noexcept;
 
 /** Where events go: Kafka, a file.

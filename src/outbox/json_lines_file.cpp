@@ -99,7 +99,7 @@ Result<void> JsonLinesFile::open() {
         return system_failure(path_, action, errno);
     };
     Descriptor file{retry_interrupted([&] {
-        return ::open(path_.c_str(), O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC, 0640);
+        return ::open(path_.c_str(), O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC, 0600);
     })};
     if (!file) return failed("open");
     struct stat status {};

@@ -11,7 +11,8 @@ namespace resilience {
 
 bool blames_rows(const Failure& failure) noexcept {
     return !is_retryable(failure.code) && !(failure == Errc::cancelled) &&
-           !(failure == Errc::cancelled_in_doubt) && !(failure == Errc::closed);
+           !(failure == Errc::cancelled_in_doubt) && !(failure == Errc::closed) &&
+           !(failure == Errc::bad_destination);
 }
 
 Settlement settle_delivery(

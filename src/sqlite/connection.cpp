@@ -4,9 +4,11 @@
 #include <resilience/sqlite/result_code.hpp>
 
 #include <sqlite3.h>
+#include <sys/stat.h>
 
 #include <algorithm>
 #include <cctype>
+#include <filesystem>
 #include <string_view>
 #include <type_traits>
 #include <utility>
@@ -213,11 +215,26 @@ bool Connection::in_transaction() const noexcept {
     return connection_ && sqlite3_get_autocommit(connection_) == 0;
 }
 
+// In WAL mode a rolled-back transaction writes nothing but what its cache had no room
+// for.
+bool Connection::has_committed() noexcept {
+    if (!connection_) return false;
+    int pages = 0;
+    int highest = 0;
+    sqlite3_db_status(connection_, SQLITE_DBSTATUS_CACHE_WRITE, &pages, &highest, 0);
+    return std::exchange(pages_written_, pages) != pages && !in_transaction();
+}
+
 Result<void> Connection::open_file() {
     if (const auto reason = interrupt_->reason()) return fail(*reason);
     const bool in_memory = options_.path == ":memory:";
     if (broken_ && !in_memory && !in_transaction()) close();
-    if (connection_) return {};
+    if (connection_) return check_place();
+    // SQLite makes files for everybody to read, and those beside them like them. A
+    // descriptor of our own would take SQLite's locks along when it is closed.
+    if (!in_memory && !options_.read_only) {
+        (void)::mknod(options_.path.c_str(), S_IFREG | S_IRUSR | S_IWUSR, 0);
+    }
     const int flags = SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE |
                       (options_.read_only ? SQLITE_OPEN_READONLY
                                           : SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE);
@@ -231,6 +248,22 @@ Result<void> Connection::open_file() {
         );
     }
     return {};
+}
+
+// A file without a name takes writes that nobody will ever read. The one that has the
+// name now is not taken in its stead: the log beside it may still be the old one's.
+Result<void> Connection::check_place() {
+    int moved = 0;
+    sqlite3_file_control(connection_, "main", SQLITE_FCNTL_HAS_MOVED, &moved);
+    if (moved == 0) return {};
+    std::error_code ignored;
+    const bool replaced = std::filesystem::exists(options_.path, ignored);
+    return fail(
+        Errc::unavailable,
+        options_.path.string() + (replaced
+                                      ? ": is another file than the one that was opened"
+                                      : ": the file was removed")
+    );
 }
 
 Result<void> Connection::prepare_file() {
@@ -261,12 +294,16 @@ Result<void> Connection::command(const char* sql) {
 Failure Connection::failure(int code) {
     const int primary = code & 0xff;
     std::string text = connection_ ? sqlite3_errmsg(connection_) : sqlite3_errstr(code);
-    auto kind = errc_of_result_code(code);
+    auto kind = errc_of_result_code(code, text);
     if (primary == SQLITE_INTERRUPT || primary == SQLITE_BUSY) {
         kind = interrupt_->reason().value_or(kind);
     }
+    // SQLite opens for reading what it may not write, and would never try again.
+    const bool fell_back = primary == SQLITE_READONLY && !options_.read_only &&
+                           connection_ && sqlite3_db_readonly(connection_, "main") == 1;
     const bool broken = primary == SQLITE_IOERR || primary == SQLITE_CORRUPT ||
-                        primary == SQLITE_NOTADB || primary == SQLITE_CANTOPEN;
+                        primary == SQLITE_NOTADB || primary == SQLITE_CANTOPEN ||
+                        fell_back;
     broken_ = broken_ || broken;
     return fail(kind, std::move(text));
 }
@@ -275,6 +312,7 @@ void Connection::close() noexcept {
     statements_.clear();
     sqlite3_close_v2(connection_);
     connection_ = nullptr;
+    pages_written_ = 0;
     broken_ = false;
 }
 

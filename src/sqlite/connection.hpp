@@ -44,11 +44,15 @@ public:
     void rollback() noexcept;
     bool in_transaction() const noexcept;
 
+    /// Whether something was committed to the file since the last call.
+    bool has_committed() noexcept;
+
 private:
     class Scope;
 
     Result<void> open_file();
     Result<void> prepare_file();
+    Result<void> check_place();
     Result<Rows> step(sqlite3_stmt* statement);
     Result<void> command(const char* sql);
     Failure failure(int code);
@@ -61,6 +65,8 @@ private:
     sqlite3* connection_ = nullptr;
     // The file failed: the next operation opens it anew.
     bool broken_ = false;
+    // Pages written by the time of the last look.
+    int pages_written_ = 0;
     StatementCache statements_;
     Interrupt* interrupt_ = nullptr;
     TimePoint busy_since_{};

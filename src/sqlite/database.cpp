@@ -47,6 +47,10 @@ Database::executor_type Database::get_executor() const { return worker_->executo
 
 DatabaseStats Database::stats() const { return worker_->stats(); }
 
+std::optional<Failure> Database::write_failure() const {
+    return worker_->write_failure();
+}
+
 void Database::open(const WorkerPointer& worker, Handler<void> handler) {
     worker->submit<void>(std::move(handler), [w = worker.get()](auto& self) {
         return w->open(self);

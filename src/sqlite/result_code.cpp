@@ -5,7 +5,7 @@
 
 namespace resilience::sqlite {
 
-Errc errc_of_result_code(int code) noexcept {
+Errc errc_of_result_code(int code, std::string_view text) noexcept {
     switch (code) {
         case SQLITE_CONSTRAINT_UNIQUE:
         case SQLITE_CONSTRAINT_PRIMARYKEY:
@@ -45,6 +45,8 @@ Errc errc_of_result_code(int code) noexcept {
         case SQLITE_INTERRUPT:
             return Errc::cancelled;
         case SQLITE_ERROR:
+            return text.starts_with("no such table: ") ? Errc::bad_destination
+                                                       : Errc::invalid_request;
         case SQLITE_CONSTRAINT:
         case SQLITE_MISMATCH:
         case SQLITE_RANGE:

@@ -44,6 +44,11 @@ DatabaseStats Worker::stats() const {
     return copy;
 }
 
+std::optional<Failure> Worker::write_failure() const {
+    const std::lock_guard lock(mutex_);
+    return write_failure_;
+}
+
 void Worker::enqueue(OperationPointer operation) {
     std::optional<Failure> refusal;
     {
@@ -154,6 +159,18 @@ void Worker::end_transaction(Failure reason) {
     transaction_.reset();
 }
 
+// Remembers whether the storage takes what is written.
+template <class T>
+void Worker::note(const Result<T>& result) {
+    const bool committed = connection_.has_committed();
+    const bool failed = !result && (result.error() == Errc::storage_full ||
+                                    result.error() == Errc::unavailable);
+    if (!failed && !(result && committed && write_failure_)) return;
+    const std::lock_guard lock(mutex_);
+    write_failure_.reset();
+    if (failed) write_failure_ = result.error();
+}
+
 Result<void> Worker::open(Operation& operation) {
     return connection_.open(operation.interrupt);
 }
@@ -162,6 +179,7 @@ Result<Rows> Worker::execute(
     Operation& operation, const std::string& sql, const std::vector<Parameter>& parameters
 ) {
     auto rows = connection_.execute(sql, parameters, operation.interrupt);
+    note(rows);
     if (operation.transaction) {
         if (!rows && !is_of_one_statement(rows.error())) connection_.rollback();
         end_if_rolled_back(
@@ -177,6 +195,7 @@ Result<Rows> Worker::execute(
 Result<void> Worker::run_script(Operation& operation, const std::string& sql) {
     if (operation.transaction) {
         auto done = connection_.run_script(sql, operation.interrupt);
+        note(done);
         // Commands before the one that failed had their effect.
         if (!done) connection_.rollback();
         end_if_rolled_back(
@@ -188,6 +207,7 @@ Result<void> Worker::run_script(Operation& operation, const std::string& sql) {
     if (done) done = connection_.run_script(sql, operation.interrupt);
     if (done) done = connection_.run_script("COMMIT", operation.interrupt);
     connection_.rollback();
+    note(done);
     return done;
 }
 
@@ -202,6 +222,7 @@ void Worker::end_if_rolled_back(const Failure& cause) {
 
 Result<Transaction> Worker::begin(Operation& operation) {
     auto begun = connection_.run_script("BEGIN IMMEDIATE", operation.interrupt);
+    note(begun);
     if (!begun) return begun.error();
     auto state = std::make_shared<TransactionState>();
     state->deadline = Clock::now() + options_.transaction_timeout;
@@ -213,6 +234,7 @@ Result<Transaction> Worker::begin(Operation& operation) {
 Result<void> Worker::finish(Operation& operation, bool commit) {
     auto done =
         commit ? connection_.run_script("COMMIT", operation.interrupt) : Result<void>{};
+    if (commit) note(done);
     const std::lock_guard lock(mutex_);
     end_transaction(ended("the transaction has ended"));
     return done;

@@ -84,6 +84,7 @@ public:
 
     const net::any_io_executor& executor() const noexcept { return executor_; }
     DatabaseStats stats() const;
+    std::optional<Failure> write_failure() const;
 
 private:
     using OperationPointer = std::shared_ptr<Operation>;
@@ -99,6 +100,8 @@ private:
     void wait(Lock& lock);
     void end_transaction(Failure reason);
     void end_if_rolled_back(const Failure& cause);
+    template <class T>
+    void note(const Result<T>& result);
     static void refuse_all(Queue& queue, const Failure& failure);
 
     const net::any_io_executor executor_;
@@ -113,6 +116,8 @@ private:
     TransactionPointer transaction_;
     OperationPointer running_;
     DatabaseStats stats_;
+    // Changed by the worker's thread alone.
+    std::optional<Failure> write_failure_;
 
     // Of the worker's thread.
     Connection connection_;

@@ -4,7 +4,10 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <filesystem>
 #include <fstream>
+
+#include <sys/stat.h>
 
 using namespace resilience::e2e;
 
@@ -247,9 +250,66 @@ TEST_CASE("a port that the system chooses is in the line that says ready") {
     CHECK(server.output().find("metrics_port") == std::string::npos);
 }
 
-TEST_CASE("a data folder that cannot be made ends the start and names DATA_DIR") {
-    const auto text = refusal(UNIFIED_SERVER, {{"DATA_DIR", "/dev/null/data"}}, 1);
-    CHECK_MESSAGE(text.find("DATA_DIR") != std::string::npos, text);
+TEST_CASE("X12: a data folder that cannot be used ends the start and names DATA_DIR") {
+    const ScratchFolder folder;
+    std::ofstream(folder.path() / "file") << "x";
+    std::filesystem::create_directories(folder.path() / "odd" / "resilience.db");
+    std::filesystem::create_directory(folder.path() / "other");
+    std::ofstream(folder.path() / "other" / "resilience.db") << std::string(5000, 'x');
+    for (const std::filesystem::path data :
+         {std::filesystem::path{"/dev/null/data"},
+          folder.path() / "file",
+          folder.path() / "odd",
+          folder.path() / "other"}) {
+        for (const char* program : {UNIFIED_SERVER, RELAY}) {
+            const auto text = refusal(
+                program, {{"DATA_DIR", data}, {"PORT", "0"}, {"METRICS_PORT", "0"}}
+            );
+            const auto sentence = ": DATA_DIR: " + data.string();
+            CHECK_MESSAGE(text.find(sentence) != std::string::npos, text);
+        }
+        CHECK_THROWS_WITH_AS(
+            shell(std::string(MIGRATE) + " up", {{"DATA_DIR", data}}),
+            doctest::Contains("migrate: DATA_DIR: "),
+            std::runtime_error
+        );
+    }
+}
+
+TEST_CASE("X12: an address that nobody here has ends the start and names its setting") {
+    const ScratchFolder folder;
+    // One is reserved for documentation, the other has a name that cannot exist.
+    for (const std::string address : {"203.0.113.7:1", "no_such_host.invalid:1"}) {
+        const auto server =
+            refusal(UNIFIED_SERVER, {{"PORT", address}, {"DATA_DIR", folder.path()}});
+        CHECK_MESSAGE(server.find(": PORT: ") != std::string::npos, server);
+        const auto relay =
+            refusal(RELAY, {{"METRICS_PORT", address}, {"DATA_DIR", folder.path()}});
+        CHECK_MESSAGE(relay.find(": METRICS_PORT: ") != std::string::npos, relay);
+    }
+}
+
+TEST_CASE("what the programs write to DATA_DIR is for their user alone") {
+    const Stack stack(Stack::Kind::embedded);
+    const auto before = ::umask(0);
+    Process server({UNIFIED_SERVER}, stack.environment(), stack.folder() / "server.log");
+    Process relay({RELAY}, stack.environment(), stack.folder() / "relay.log");
+    ::umask(before);
+    CHECK(eventually([&] {
+        const auto reply = stack.http().post("/users", R"({"email":"a@b.c","name":"A"})");
+        return reply.status == 201 || reply.status == 409;
+    }));
+    CHECK(eventually([&] { return !stack.delivered().empty(); }));
+    for (const std::string name :
+         {"resilience.db", "resilience.db-wal", "resilience.db-shm", "events.jsonl"}) {
+        CAPTURE(name);
+        const auto permissions =
+            std::filesystem::status(stack.folder() / name).permissions();
+        CHECK(
+            (permissions & std::filesystem::perms::mask) ==
+            (std::filesystem::perms::owner_read | std::filesystem::perms::owner_write)
+        );
+    }
 }
 
 TEST_CASE("a port that is taken ends the start and names it") {

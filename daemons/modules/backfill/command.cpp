@@ -54,6 +54,8 @@ net::awaitable<Result<void>> show(Store& store, Request request, std::ostream& o
 net::awaitable<Result<void>> work_on(
     backing::Database& database, Request request, Outbox outbox
 ) {
+    const auto opened = co_await database.open_file();
+    if (!opened) co_return opened.error();
     // Says what to do when the tables are missing.
     const auto ready = co_await database.ping();
     if (!ready) co_return ready.error();

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+#include <modules/backing/data_dir.hpp>
 #include <modules/backing/database.hpp>
 #include <modules/migrations/schema.hpp>
 
@@ -9,15 +10,38 @@
 
 #include <algorithm>
 #include <stdexcept>
-#include <system_error>
+#include <utility>
 
 namespace resilience::modules::backing {
 namespace {
 
+constexpr const char* schema_probe =
+    "SELECT 1 FROM outbox_events, users, backfill_runs LIMIT 0";
+
+// More than a request writes: a disk that is full may have room for a page or two.
+constexpr const char* write_trial =
+    "DROP TABLE IF EXISTS write_trial;"
+    "CREATE TABLE write_trial (bytes BLOB);"
+    "INSERT INTO write_trial VALUES (randomblob(65536))";
+constexpr const char* end_of_trial = "DROP TABLE IF EXISTS write_trial";
+
+Failure schema_missing(const Failure& failure) {
+    if (failure == Errc::invalid_request || failure == Errc::bad_destination) {
+        return fail(Errc::bad_destination, "the schema is missing; run: migrate up");
+    }
+    return failure;
+}
+
+}  // namespace
+
 postgres::PoolOptions pool_options(const DatabaseSettings& settings) {
+    using std::chrono::milliseconds;
     // A caller waits for a connection and for its statements; together that stays well
     // below the time a request has.
-    const auto acquire = std::min(settings.timeout, std::chrono::milliseconds{1000});
+    const auto acquire = std::min(settings.timeout, milliseconds{1000});
+    // A server that does not even heed a cancellation is not waited for any longer.
+    const auto drain =
+        std::clamp(settings.timeout / 10, milliseconds{1}, milliseconds{200});
     return {
         .connection =
             {
@@ -30,34 +54,12 @@ postgres::PoolOptions pool_options(const DatabaseSettings& settings) {
                                 .value_or(postgres::SslMode::prefer),
                 .connect_timeout = settings.timeout,
                 .query_timeout = settings.timeout,
+                .drain_timeout = drain,
             },
         .max_size = static_cast<std::size_t>(settings.pool_size),
         .acquire_timeout = acquire,
     };
 }
-
-void make_folder(const DatabaseSettings& settings) {
-    std::error_code error;
-    std::filesystem::create_directories(settings.data_dir, error);
-    if (error) {
-        throw std::runtime_error(
-            "DATA_DIR: cannot make the folder " + settings.data_dir + ": " +
-            error.message()
-        );
-    }
-}
-
-constexpr const char* schema_probe =
-    "SELECT 1 FROM outbox_events, users, backfill_runs LIMIT 0";
-
-Failure schema_missing(const Failure& failure) {
-    if (failure == Errc::invalid_request || failure == Errc::bad_destination) {
-        return fail(Errc::bad_destination, "the schema is missing; run: migrate up");
-    }
-    return failure;
-}
-
-}  // namespace
 
 Database::Database(net::any_io_executor executor, const DatabaseSettings& settings)
     : executor_(executor) {
@@ -66,12 +68,12 @@ Database::Database(net::any_io_executor executor, const DatabaseSettings& settin
         description_ = "PostgreSQL at " + settings.host + ":" +
                        std::to_string(settings.port) + ", database " + settings.name;
     } else {
-        make_folder(settings);
-        embedded_ = std::make_unique<sqlite::Database>(
-            executor,
-            sqlite::DatabaseOptions{
-                .path = settings.database_file(), .operation_timeout = settings.timeout}
-        );
+        prepare_data_dir(settings);
+        sqlite::DatabaseOptions options{
+            .path = settings.database_file(), .operation_timeout = settings.timeout};
+        embedded_ = std::make_unique<sqlite::Database>(executor, options);
+        options.read_only = true;
+        reader_ = std::make_unique<sqlite::Database>(executor, std::move(options));
         description_ = "SQLite in " + settings.database_file().string();
     }
 }
@@ -82,21 +84,41 @@ postgres::Pool* Database::postgres() noexcept { return pool_.get(); }
 
 sqlite::Database* Database::sqlite() noexcept { return embedded_.get(); }
 
-net::awaitable<Result<void>> Database::open() {
+net::awaitable<Result<void>> Database::open_file() {
     if (!embedded_) co_return Result<void>{};
-    if (auto opened = co_await embedded_->async_open(); !opened) co_return opened.error();
+    const auto opened = co_await embedded_->async_open();
+    if (opened) co_return opened;
+    auto failure = opened.error();
+    failure.detail = "DATA_DIR: " + failure.detail;
+    if (failure == Errc::unavailable || failure == Errc::corrupt_data ||
+        failure == Errc::access_denied) {
+        throw std::invalid_argument(failure.detail);
+    }
+    co_return failure;
+}
+
+net::awaitable<Result<void>> Database::open() {
+    auto opened = co_await open_file();
+    if (!opened || !embedded_) co_return opened;
     auto schema = migrations::schema_of(*embedded_);
     auto applied = co_await schema->up();
     if (!applied) co_return applied.error();
     co_return Result<void>{};
 }
 
-net::awaitable<Result<void>> Database::ping() {
-    if (embedded_) {
-        auto answer = co_await embedded_->async_execute(schema_probe);
-        if (!answer) co_return schema_missing(answer.error());
-        co_return Result<void>{};
+net::awaitable<Result<void>> Database::ping_embedded() {
+    const auto answer = co_await reader_->async_execute(schema_probe);
+    if (!answer) co_return schema_missing(answer.error());
+    if (embedded_->write_failure()) {
+        const auto written = co_await embedded_->async_run_script(write_trial);
+        if (written) (void)co_await embedded_->async_run_script(end_of_trial);
     }
+    if (auto failure = embedded_->write_failure()) co_return std::move(*failure);
+    co_return Result<void>{};
+}
+
+net::awaitable<Result<void>> Database::ping() {
+    if (embedded_) co_return co_await ping_embedded();
     auto connection = co_await pool_->async_acquire();
     if (!connection) co_return connection.error();
     auto answer = co_await (*connection)->async_execute(schema_probe);

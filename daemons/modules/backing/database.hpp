@@ -17,7 +17,8 @@
 namespace resilience {
 namespace postgres {
 class Pool;
-}
+struct PoolOptions;
+}  // namespace postgres
 namespace sqlite {
 class Database;
 }
@@ -61,6 +62,10 @@ void declare(host::Config& config, DatabaseSettings& settings);
 /// Decides between PostgreSQL and SQLite from what was set.
 void resolve(const host::Config& config, DatabaseSettings& settings);
 
+/// The limits of the pool. A statement that outlives @ref DatabaseSettings::timeout is
+/// answered for a fifth of a second later at most.
+postgres::PoolOptions pool_options(const DatabaseSettings& settings);
+
 /** The database of a program: exactly one of the two is there.
 
     @par Object lifetimes
@@ -69,8 +74,8 @@ void resolve(const host::Config& config, DatabaseSettings& settings);
 class Database {
 public:
     /// Makes `DATA_DIR` when SQLite is used. Connects on first use.
-    /// @throws std::runtime_error The directory cannot be made; the text names
-    /// `DATA_DIR`.
+    /// @throws std::invalid_argument The folder or the file in it cannot be written; the
+    /// text names `DATA_DIR` and says why.
     Database(net::any_io_executor executor, const DatabaseSettings& settings);
     ~Database();
 
@@ -79,11 +84,22 @@ public:
     /// The embedded database, or null when PostgreSQL is used.
     sqlite::Database* sqlite() noexcept;
 
-    /// Opens the embedded database and brings its schema up to date; does nothing with
-    /// PostgreSQL, whose schema `migrate up` keeps.
+    /// Opens the embedded database and leaves its schema alone; does nothing with
+    /// PostgreSQL.
+    /// @throws std::invalid_argument The file is no database that can be used; the text
+    /// names `DATA_DIR`.
+    net::awaitable<Result<void>> open_file();
+
+    /// As @ref open_file, and brings the schema of the embedded database up to date; that
+    /// of PostgreSQL is kept by `migrate up`.
     net::awaitable<Result<void>> open();
 
-    /// Answers when the database does and the schema is there; for health checks.
+    /** Answers when the database does and the schema is there; for health checks.
+
+        Waits for no writer. After a write that the storage of the embedded database
+        refused it fails with that refusal, until a write succeeds: somebody's, or one of
+        its own, which it tries on each call.
+    */
     net::awaitable<Result<void>> ping();
 
     /// Rows of `outbox_events`, for a relay.
@@ -93,8 +109,12 @@ public:
     const std::string& description() const noexcept { return description_; }
 
 private:
+    net::awaitable<Result<void>> ping_embedded();
+
     std::unique_ptr<postgres::Pool> pool_;
     std::unique_ptr<sqlite::Database> embedded_;
+    // Reads the embedded database without standing in its queue.
+    std::unique_ptr<sqlite::Database> reader_;
     net::any_io_executor executor_;
     std::string description_;
 };

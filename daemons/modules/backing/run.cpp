@@ -7,6 +7,7 @@
 #include <cstdio>
 #include <exception>
 #include <memory>
+#include <stdexcept>
 
 namespace resilience::modules::backing {
 
@@ -16,6 +17,7 @@ int run_to_end(
     const std::function<net::awaitable<Result<void>>(Database&)>& work
 ) {
     std::string failure;
+    int code = 1;
     try {
         net::io_context io;
         auto database = std::make_unique<Database>(io.get_executor(), settings);
@@ -32,12 +34,15 @@ int run_to_end(
             }
         );
         io.run();
+    } catch (const std::invalid_argument& e) {
+        failure = e.what();
+        code = 2;
     } catch (const std::exception& e) {
         failure = e.what();
     }
     if (failure.empty()) return 0;
     std::fprintf(stderr, "%s: %s\n", program.c_str(), failure.c_str());
-    return 1;
+    return code;
 }
 
 }  // namespace resilience::modules::backing

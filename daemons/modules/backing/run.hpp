@@ -12,7 +12,8 @@ namespace resilience::modules::backing {
 /** Runs the work of a command-line program on the database it is configured for.
 
     @param program Stands before the sentence on standard error when the work fails.
-    @return The exit code: 0, or 1 when the work failed.
+    @return The exit code: 0; 2 when a setting is at fault (`std::invalid_argument`), 1
+        when the work failed otherwise.
 */
 int run_to_end(
     const std::string& program,

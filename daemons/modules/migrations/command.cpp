@@ -46,10 +46,7 @@ net::awaitable<Result<void>> show(Schema& schema) {
 }
 
 net::awaitable<Result<void>> perform(std::string command, backing::Database& database) {
-    if (auto* embedded = database.sqlite()) {
-        if (auto opened = co_await embedded->async_open(); !opened)
-            co_return opened.error();
-    }
+    if (auto opened = co_await database.open_file(); !opened) co_return opened.error();
     auto schema = database.postgres() ? schema_of(*database.postgres())
                                       : schema_of(*database.sqlite());
     if (command == "status") co_return co_await show(*schema);

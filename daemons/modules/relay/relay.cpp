@@ -4,6 +4,7 @@
 #include <host/app.hpp>
 #include <host/config.hpp>
 #include <host/health.hpp>
+#include <modules/backing/health.hpp>
 #include <modules/relay/sink.hpp>
 
 #include <resilience/prometheus/metrics.hpp>
@@ -210,17 +211,9 @@ RelayLoop::RelayLoop(
         }
         app.log().info("outbox", {{"database", database.description()}});
     });
-    app.health().add(
-        "database",
-        host::Need::required,
-        [&database]() -> net::awaitable<host::PartHealth> {
-            if (auto answered = co_await database.ping(); !answered) {
-                co_return host::PartHealth{
-                    host::HealthState::down, answered.error().code.message()};
-            }
-            co_return host::PartHealth{};
-        }
-    );
+    app.health().add("database", host::Need::required, [&database] {
+        return backing::health_of(database);
+    });
     app.health().add("delivery", host::Need::required, [impl = impl_.get()] {
         return impl->sink_health();
     });

@@ -4,6 +4,7 @@
 #include <host/app.hpp>
 #include <host/json_body.hpp>
 #include <modules/backing/database.hpp>
+#include <modules/backing/health.hpp>
 
 #include <memory>
 #include <string>
@@ -108,20 +109,6 @@ net::awaitable<void> open(backing::Database& database) {
     (co_await database.open()).value();
 }
 
-// For everybody to read, so the server's own words stay out of it.
-net::awaitable<host::PartHealth> health_of(backing::Database& database) {
-    const auto found = co_await database.ping();
-    host::PartHealth health;
-    if (!found) {
-        health.state = host::HealthState::down;
-        health.detail = found.error() == Errc::bad_destination
-                            ? "the database or its schema is missing; run: migrate up"
-                            : found.error().code.message();
-        health.cause = found.error().message();
-    }
-    co_return health;
-}
-
 }  // namespace
 
 Response creation_answer(const Result<User>& created, std::string_view prefix) {
@@ -138,6 +125,11 @@ host::Problem problem_of(const Failure& failure) {
         return host::conflict("another user has this e-mail address", "email");
     }
     if (failure == Errc::not_found) return host::not_found("no user has this id");
+    if (failure == Errc::bad_destination) {
+        auto problem = host::problem_of(failure);
+        problem.detail = backing::schema_is_missing;
+        return problem;
+    }
     return host::problem_of(failure);
 }
 
@@ -183,7 +175,7 @@ void mount(host::App& app, backing::Database& database, UserStore& store) {
     add_routes(app.router(), app.metrics(), store);
     app.on_start("database", [&database] { return open(database); });
     app.health().add("users", host::Need::required, [&database] {
-        return health_of(database);
+        return backing::health_of(database);
     });
 }
 

@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -28,8 +29,9 @@ enum class Synchronous : std::uint8_t {
 
 /// Settings of a @ref Database.
 struct DatabaseOptions {
-    /// The file, made when it does not exist; its directory must. `:memory:` is a
-    /// database of this object alone. Required.
+    /// The file; its directory must exist. It is made, for its owner alone to read and
+    /// write, when it does not exist. `:memory:` is a database of this object alone.
+    /// Required.
     std::filesystem::path path;
 
     /// Opens the file for reading alone; it must exist. Default false.
@@ -84,7 +86,9 @@ class Worker;
     coming, so none blocks the caller's. While a @ref Transaction is open its operations
     alone run. The file is in WAL mode, with foreign keys enforced; several processes may
     use it at once. It is opened by the first operation, and opened again by the next one
-    after a failure to open, read or write it.
+    after a failure to open, read or write it. A file that was removed or replaced since
+   it was opened is neither read nor written, until it is put back or the program starts
+    again.
 
     @par Errors of each operation
     @li Errc::queue_full Too many operations wait.
@@ -92,7 +96,8 @@ class Worker;
     @li Errc::cancelled The caller cancelled.
     @li Errc::closed The database was destroyed.
     @li Errc::storage_full The disk is full, fails, or can only be read.
-    @li Errc::unavailable The file cannot be opened.
+    @li Errc::unavailable The file cannot be opened, or is not the one that was opened.
+    @li Errc::bad_destination There is no such table.
     @li Errc::corrupt_data The file is not a database or is damaged.
     @li Errc::too_large The result is larger than @ref DatabaseOptions::max_result_bytes.
     @li Others of @ref errc_of_result_code, with SQLite's text.
@@ -174,6 +179,10 @@ public:
     }
 
     DatabaseStats stats() const;
+
+    /// Why the storage last refused something (@ref Errc::storage_full, @ref
+    /// Errc::unavailable); none at first, and none again once something was committed.
+    std::optional<Failure> write_failure() const;
 
 private:
     friend class Transaction;

@@ -6,6 +6,7 @@
 #include <netinet/in.h>
 #include <signal.h>
 #include <spawn.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -81,6 +82,13 @@ Process& Process::operator=(Process&& other) noexcept {
 
 void Process::signal(int number) const {
     if (pid_ > 0) ::kill(pid_, number);
+}
+
+void Process::limit_files(std::uint64_t bytes) const {
+    const rlimit limit{bytes, RLIM_INFINITY};
+    if (::prlimit(pid_, RLIMIT_FSIZE, &limit, nullptr) != 0) {
+        throw std::runtime_error(std::string("prlimit: ") + std::strerror(errno));
+    }
 }
 
 std::optional<int> Process::wait(std::chrono::milliseconds limit) {

@@ -5,6 +5,7 @@
 #include <sys/types.h>
 
 #include <chrono>
+#include <cstdint>
 #include <filesystem>
 #include <map>
 #include <optional>
@@ -30,6 +31,10 @@ public:
     Process& operator=(Process&& other) noexcept;
 
     void signal(int number) const;
+
+    /// Lets no file of the program grow beyond this number of bytes, as a full disk
+    /// would.
+    void limit_files(std::uint64_t bytes) const;
 
     /// Waits for the end; the exit code, or 128 and the signal's number. Empty: still
     /// running.

@@ -173,5 +173,25 @@ TEST_CASE_FIXTURE(Running, "A port that is taken ends the start with exit code 1
     CHECK(app->run() == 1);
 }
 
+TEST_CASE_FIXTURE(Running, "X12: a setting that is at fault ends the start with code 2") {
+    SUBCASE("found by a start step") {
+        app.emplace(options);
+        app->on_start("a", []() -> net::awaitable<void> {
+            throw std::invalid_argument("DATA_DIR: is not a folder");
+            co_return;
+        });
+    }
+    SUBCASE("found by the listener") {
+        // Reserved for documentation, so nobody has it.
+        options.server.address = {"203.0.113.7", 0};
+        app.emplace(options);
+    }
+    SUBCASE("found by the second listener") {
+        options.admin = Address{"203.0.113.7", 0};
+        app.emplace(options);
+    }
+    CHECK(app->run() == 2);
+}
+
 }  // namespace
 }  // namespace resilience::host

@@ -60,6 +60,23 @@ TEST_CASE_FIXTURE(Loopback, "A resting connection is closed without a word") {
     wait_until_empty();
 }
 
+TEST_CASE_FIXTURE(Loopback, "A new connection has no longer than its header may take") {
+    options.header_timeout = milliseconds{50};
+    options.idle_timeout = std::chrono::hours{1};
+    start();
+    Client silent = connect();
+    CHECK(silent.ended());
+    Client empty_lines = connect();
+    empty_lines.send("\r\n\r\n");
+    CHECK(empty_lines.ended());
+    // Once it has shown that it speaks, it may rest for longer.
+    Client client = connect();
+    CHECK(client.ask(get("/hello")).status == 200);
+    Client other = connect();
+    CHECK(other.ended());
+    CHECK(client.ask(get("/hello")).status == 200);
+}
+
 TEST_CASE_FIXTURE(
     Loopback, "A handler past its deadline is cancelled and the answer is 503"
 ) {

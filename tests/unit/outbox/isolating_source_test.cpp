@@ -31,6 +31,7 @@ struct Table : ClaimSource {
     std::map<std::int64_t, std::string> status;
     std::function<bool(std::int64_t, Change)> refuses = [](auto, auto) { return false; };
     std::optional<Failure> down;
+    Errc refusal_kind = Errc::invalid_request;
     // Made after this number of calls.
     int calls = 0;
     int down_after = 1'000'000;
@@ -49,7 +50,7 @@ struct Table : ClaimSource {
         if (++calls > down_after) return fail(Errc::connection_lost);
         for (const auto seq : rows) {
             if (refuses(seq, change)) {
-                return fail(Errc::invalid_request, "row " + std::to_string(seq));
+                return fail(refusal_kind, "row " + std::to_string(seq));
             }
         }
         return std::nullopt;
@@ -286,4 +287,22 @@ TEST_CASE(
         CHECK(world.table.status[2] == "FAILED");
         CHECK(world.table.left_out.empty());
     }
+}
+
+TEST_CASE("O7: a source whose table is missing is down, and no row is blamed for it") {
+    World world(100);
+    CHECK(world.claim(1).events->size() == 1);
+    world.table.refuses = [](auto, auto) { return true; };
+    world.table.refusal_kind = Errc::bad_destination;
+    world.table.calls = 0;
+    CHECK(*world.claim_all(100) == Errc::bad_destination);
+    CHECK(world.table.calls == 1);
+    const auto done = world.settle(Disposition::sent);
+    REQUIRE(done.failure);
+    CHECK(*done.failure == Errc::bad_destination);
+    CHECK(done.left.size() == 100);
+    CHECK(world.isolated.failed + world.isolated.skipped == 0);
+    CHECK(done.isolated.failed + done.isolated.skipped == 0);
+    CHECK(world.table.calls == 2);
+    CHECK(world.table.count("FAILED") == 0);
 }

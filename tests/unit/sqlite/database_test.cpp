@@ -122,7 +122,7 @@ TEST_CASE("a script is one transaction") {
               .has_value());
     CHECK(
         world.run_script("INSERT INTO t VALUES (2); INSERT INTO missing VALUES (3)")
-            .error() == Errc::invalid_request
+            .error() == Errc::bad_destination
     );
     CHECK(world.count() == 1);
     CHECK(

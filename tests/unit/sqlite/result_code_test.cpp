@@ -65,3 +65,10 @@ TEST_CASE("each result code of SQLite has its meaning") {
         CHECK(errc_of_result_code(code) == meaning);
     }
 }
+
+TEST_CASE("SQLite tells in words alone that a table does not exist") {
+    CHECK(errc_of_result_code(1, "no such table: users") == Errc::bad_destination);
+    CHECK(errc_of_result_code(1, "no such column: users") == Errc::invalid_request);
+    CHECK(errc_of_result_code(1, "near \"no such table: \"") == Errc::invalid_request);
+    CHECK(errc_of_result_code(10, "no such table: users") == Errc::storage_full);
+}
