@@ -256,7 +256,7 @@ TEST_CASE("X12: a data folder that cannot be used ends the start and names DATA_
     std::filesystem::create_directories(folder.path() / "odd" / "resilience.db");
     std::filesystem::create_directory(folder.path() / "other");
     std::ofstream(folder.path() / "other" / "resilience.db") << std::string(5000, 'x');
-    for (const std::filesystem::path data :
+    for (const std::filesystem::path& data :
          {std::filesystem::path{"/dev/null/data"},
           folder.path() / "file",
           folder.path() / "odd",
