@@ -3,6 +3,7 @@
 #define RESILIENCE_RELAY_HPP
 
 #include <resilience/asio/result.hpp>
+#include <resilience/clock.hpp>
 #include <resilience/event.hpp>
 #include <resilience/retry_policy.hpp>
 
@@ -169,6 +170,8 @@ struct RelaySnapshot {
     std::uint64_t pauses = 0;
     /// True while source or sink is down; @ref reason says why.
     bool paused = false;
+    /// Since when it is paused, if it is.
+    TimePoint paused_since{};
     std::string reason;
     /// Why the table last refused a row; empty when it never did.
     std::string refusal;

@@ -249,6 +249,7 @@ struct Relay::Impl {
         ++failures;
         update([&](RelaySnapshot& s) {
             ++s.pauses;
+            if (!s.paused) s.paused_since = Clock::now();
             s.paused = true;
             s.reason = failure.message();
         });

@@ -108,6 +108,16 @@ void declare(host::Config& config, RelaySettings& settings) {
     );
 }
 
+host::PartHealth health_of(const RelaySnapshot& relay, TimePoint now) {
+    // Writers of an embedded database that get in its way for a while, or a broker that
+    // starts again, are no reason to call the program down.
+    constexpr std::chrono::seconds grace{3};
+    if (!relay.paused) return {};
+    const bool lasting = now - relay.paused_since >= grace;
+    const auto state = lasting ? host::HealthState::down : host::HealthState::degraded;
+    return {state, "deliveries are paused", relay.reason};
+}
+
 struct RelayLoop::Impl {
     Impl(
         host::App& owner,
@@ -179,12 +189,6 @@ struct RelayLoop::Impl {
         if (error) std::rethrow_exception(error);
     }
 
-    net::awaitable<host::PartHealth> sink_health() const {
-        const auto now = relay.snapshot();
-        if (now.paused) co_return host::PartHealth{host::HealthState::down, now.reason};
-        co_return host::PartHealth{};
-    }
-
     host::App& app;
     std::unique_ptr<ClaimSource> source;
     std::unique_ptr<EventSink> sink;
@@ -214,9 +218,13 @@ RelayLoop::RelayLoop(
     app.health().add("database", host::Need::required, [&database] {
         return backing::health_of(database);
     });
-    app.health().add("delivery", host::Need::required, [impl = impl_.get()] {
-        return impl->sink_health();
-    });
+    app.health().add(
+        "delivery",
+        host::Need::required,
+        [impl = impl_.get()]() -> net::awaitable<host::PartHealth> {
+            co_return health_of(impl->relay.snapshot(), Clock::now());
+        }
+    );
     app.background("relay", [impl = impl_.get()] { return impl->run(); });
 }
 

@@ -2,6 +2,7 @@
 #ifndef RESILIENCE_MODULES_RELAY_RELAY_HPP
 #define RESILIENCE_MODULES_RELAY_RELAY_HPP
 
+#include <host/health.hpp>
 #include <modules/backing/database.hpp>
 #include <modules/backing/kafka.hpp>
 
@@ -30,10 +31,14 @@ struct RelaySettings {
 /// Declares `RELAY_*`, but for `RELAY_MAX_RETRIES`: see @ref backing::EventSettings.
 void declare(host::Config& config, RelaySettings& settings);
 
+/// How a relay is, as a part of a program: degraded while it is paused, down once that
+/// has lasted for 3 s.
+host::PartHealth health_of(const RelaySnapshot& relay, TimePoint now);
+
 /** The loop from the outbox to Kafka or a file, as part of a program.
 
     Adds the loop as background work, the metrics `relay_*` and `outbox_*`, and the health
-    parts `database` and `sink`.
+    parts `database` and `delivery`.
 
     @par Object lifetimes
     The database must outlive it; it must outlive `App::run`.

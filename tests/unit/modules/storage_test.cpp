@@ -4,6 +4,7 @@
 
 #include <host/app.hpp>
 #include <modules/backing/health.hpp>
+#include <modules/relay/relay.hpp>
 
 #include <resilience/postgres/pool.hpp>
 #include <resilience/sqlite/transaction.hpp>
@@ -217,6 +218,20 @@ TEST_CASE("X12: a DATA_DIR whose database is none is refused when it is opened")
         CHECK(std::string{e.what()}.starts_with("DATA_DIR: "));
         CHECK(std::string{e.what()}.find("resilience.db") != std::string::npos);
     }
+}
+
+TEST_CASE("O7: a relay that pauses is degraded, and down once that lasts") {
+    using namespace std::chrono_literals;
+    const TimePoint since{1h};
+    RelaySnapshot paused{.paused_since = since};
+    CHECK(relay::health_of(paused, since + 1h).state == host::HealthState::up);
+    paused.paused = true;
+    paused.reason = "no broker at 10.0.0.1";
+    CHECK(relay::health_of(paused, since + 2999ms).state == host::HealthState::degraded);
+    const auto health = relay::health_of(paused, since + 3s);
+    CHECK(health.state == host::HealthState::down);
+    CHECK(health.cause == paused.reason);
+    CHECK(health.detail.find("10.0.0.1") == std::string::npos);
 }
 
 TEST_CASE("a server that does not answer is waited for little longer than DB_TIMEOUT") {

@@ -111,11 +111,16 @@ struct World {
     ScriptedSource source;
     ScriptedSink sink;
     std::optional<Relay> relay;
+    // What each look at a paused relay told.
+    std::vector<TimePoint> paused_since;
 
     explicit World(RelayOptions options = {}) {
         options.seed = 1;
         options.pause = {.base = 1ns, .cap = 1ns};
-        relay.emplace(io.get_executor(), source, sink, options);
+        const auto note = [this](const RelaySnapshot& now) {
+            if (now.paused) paused_since.push_back(now.paused_since);
+        };
+        relay.emplace(io.get_executor(), source, sink, options, note);
         source.on_empty = [this] { relay->stop(); };
     }
     // Runs until the source is empty, which stops the relay.
@@ -259,6 +264,10 @@ TEST_CASE("O7: while the source is down the relay pauses, then goes on") {
     CHECK(state.pauses == 2);
     CHECK(state.sent == 1);
     CHECK(state.reason.empty());
+    // One stretch, although it tried twice.
+    REQUIRE(world.paused_since.size() >= 2);
+    CHECK(world.paused_since.front() > TimePoint{});
+    CHECK(world.paused_since.back() == world.paused_since.front());
 }
 
 TEST_CASE("O7: events are delivered although the table refuses to be swept or counted") {
