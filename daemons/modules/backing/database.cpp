@@ -86,7 +86,9 @@ sqlite::Database* Database::sqlite() noexcept { return embedded_.get(); }
 
 net::awaitable<Result<void>> Database::open_file() {
     if (!embedded_) co_return Result<void>{};
-    const auto opened = co_await embedded_->async_open();
+    auto opened = co_await embedded_->async_open();
+    // Both are on the same file from now on, whatever becomes of its name.
+    if (opened) opened = co_await reader_->async_open();
     if (opened) co_return opened;
     auto failure = opened.error();
     failure.detail = "DATA_DIR: " + failure.detail;
