@@ -63,7 +63,15 @@ enum class Errc {
     /// Every slot of a bulkhead or concurrency limit is taken; the call was not made.
     bulkhead_full,
     /// The call was shed to protect an overloaded peer or queue; it was not made.
-    shed
+    shed,
+    /// The transaction was given up whole; the same work may succeed in a new one.
+    aborted,
+    /// Another owner took over; this one can write nothing any more. What it sent last
+    /// may have been committed before.
+    fenced,
+    /// The server's data are not the continuation of what was followed: restored,
+    /// promoted or made anew. Somebody has to compare before anything goes on.
+    history_changed
 };
 
 /// The category of @ref Errc; one sentence for each value.
@@ -119,6 +127,12 @@ inline const std::error_category& error_category() noexcept {
                     return "too many calls are in flight";
                 case Errc::shed:
                     return "the call was shed under overload";
+                case Errc::aborted:
+                    return "the transaction was aborted";
+                case Errc::fenced:
+                    return "another owner took over";
+                case Errc::history_changed:
+                    return "the source does not continue the history that was followed";
             }
             return "unknown error";
         }
@@ -147,6 +161,7 @@ inline bool is_retryable(std::error_code code) noexcept {
         case Errc::rate_limited:
         case Errc::bulkhead_full:
         case Errc::shed:
+        case Errc::aborted:
             return true;
         default:
             return false;
@@ -174,7 +189,8 @@ inline bool is_in_doubt(std::error_code code) noexcept {
     return code == make_error_code(Errc::connection_lost) ||
            code == make_error_code(Errc::timed_out_in_doubt) ||
            code == make_error_code(Errc::cancelled_in_doubt) ||
-           code == make_error_code(Errc::protocol_error);
+           code == make_error_code(Errc::protocol_error) ||
+           code == make_error_code(Errc::fenced);
 }
 
 /// An error with the words of whoever reported it.
