@@ -2,7 +2,9 @@
 find_package(doctest REQUIRED)
 include(doctest)
 
-add_library(resilience_doctest_main OBJECT ${PROJECT_SOURCE_DIR}/tests/doctest_main.cpp)
+add_library(resilience_doctest_main OBJECT
+  ${PROJECT_SOURCE_DIR}/tests/doctest_main.cpp ${PROJECT_SOURCE_DIR}/tests/source_path.cpp)
+target_compile_definitions(resilience_doctest_main PRIVATE SOURCE_FOLDER="${PROJECT_SOURCE_DIR}")
 target_link_libraries(resilience_doctest_main PUBLIC doctest::doctest resilience_settings)
 add_custom_target(unit_tests)
 add_custom_target(server_tests)

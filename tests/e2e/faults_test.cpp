@@ -6,6 +6,7 @@
 #include <doctest/doctest.h>
 
 #include <filesystem>
+#include <source_path.hpp>
 #include <sstream>
 #include <string>
 #include <utility>
@@ -17,7 +18,7 @@ using namespace std::chrono_literals;
 namespace {
 
 void services(const std::string& command) {
-    shell("'" SOURCE_FOLDER "/scripts/services' " + command);
+    shell("'" + resilience::tests::source_path("scripts/services") + "' " + command);
 }
 
 // Leaves the servers as they were, whatever the test did.

@@ -3,9 +3,11 @@
 
 #include <doctest/doctest.h>
 
+#include <source_path.hpp>
 #include <string>
 #include <vector>
 
+using namespace resilience;
 using namespace resilience::e2e;
 
 namespace {
@@ -22,8 +24,8 @@ struct Running : Stack {
     // Runs one of scripts/ against them; what it printed.
     std::string script(const std::string& command) const {
         return run(
-            "BASE_URL=http://127.0.0.1:" + std::to_string(port()) +
-            " '" SOURCE_FOLDER "/scripts/'" + command
+            "BASE_URL=http://127.0.0.1:" + std::to_string(port()) + " '" +
+            tests::source_path("scripts/") + "'" + command
         );
     }
 };
@@ -52,8 +54,8 @@ TEST_CASE("M18: the scenario of the token bucket fails where nothing is refused"
     CHECK_THROWS_WITH_AS(
         stack.run(
             "env -u BUCKET_CAPACITY BASE_URL=http://127.0.0.1:" +
-            std::to_string(stack.port()) +
-            " '" SOURCE_FOLDER "/scripts/scenarios/token_bucket.sh'"
+            std::to_string(stack.port()) + " '" +
+            tests::source_path("scripts/scenarios/token_bucket.sh") + "'"
         ),
         doctest::Contains("FAILED: nothing was refused"),
         std::runtime_error
@@ -88,7 +90,7 @@ TEST_CASE(
         REQUIRE(
             stack.http().post("/users", R"({"email":"a@b.c","name":"A"})").status == 201
         );
-        const std::string check = "'" SOURCE_FOLDER "/scripts/check-outbox'";
+        const std::string check = "'" + tests::source_path("scripts/check-outbox") + "'";
         const auto id = stack.sql("SELECT id FROM outbox_events").at(0);
         const auto table = stack.run(check);
         for (const std::string column : {"id", "event_type", "status", "created_at"}) {

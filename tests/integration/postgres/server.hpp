@@ -6,6 +6,7 @@
 #include <resilience/postgres/pool.hpp>
 
 #include "integration/tcp_proxy.hpp"
+#include "source_path.hpp"
 
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/co_spawn.hpp>
@@ -154,10 +155,10 @@ public:
 
 private:
     static std::string migration(const char* file) {
-        const auto path = std::filesystem::path{__FILE__}.parent_path() /
-                          "../../../migrations/postgres" / file;
+        const auto path =
+            resilience::tests::source_path(std::string{"migrations/postgres/"} + file);
         std::ifstream stream{path};
-        if (!stream) throw std::runtime_error(path.string() + ": cannot be read");
+        if (!stream) throw std::runtime_error(path + ": cannot be read");
         return {std::istreambuf_iterator<char>{stream}, {}};
     }
 

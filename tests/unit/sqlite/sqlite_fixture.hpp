@@ -8,6 +8,8 @@
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
 
+#include "source_path.hpp"
+
 #include <doctest/doctest.h>
 
 #include <stdlib.h>
@@ -117,8 +119,8 @@ inline std::string read_file(const std::filesystem::path& path) {
 
 /// The schema of the daemons, read from the migrations of this tree.
 inline std::string outbox_schema() {
-    const auto root = std::filesystem::path{__FILE__}.parent_path() / "../../..";
-    const auto sql = read_file(root / "migrations/sqlite/0002_outbox_events.up.sql");
+    const auto sql =
+        read_file(tests::source_path("migrations/sqlite/0002_outbox_events.up.sql"));
     REQUIRE_FALSE(sql.empty());
     return sql;
 }
