@@ -25,6 +25,7 @@ struct alignas(128) Wide {
 [[gnu::noinline]] std::unique_ptr<int> make(int value) {
     return std::make_unique<int>(value);
 }
+[[gnu::noinline]] std::unique_ptr<Wide> make_wide() { return std::make_unique<Wide>(); }
 
 }  // namespace
 
@@ -59,7 +60,7 @@ TEST_CASE("allocations of this thread are counted, with their bytes; others are 
         const auto small = make(1);
         CHECK(counter.made() == 1);
         CHECK(counter.bytes() == sizeof(int));
-        const auto wide = std::make_unique<Wide>();
+        const auto wide = make_wide();
         CHECK(counter.made() == 2);
         CHECK(reinterpret_cast<std::uintptr_t>(wide.get()) % 128 == 0);
     }
