@@ -147,8 +147,10 @@ public:
         law.generation = law_of(word).generation + 1;
         laws_[side / 2] = law;
         for (;;) {
-            // A clock that is older than all that the word can tell counts from there.
-            const std::int64_t from = std::max(at, bases_[word & kSides].load());
+            // A clock that is older than all that the word can tell counts from there,
+            // and no base is before the time limit.
+            const std::int64_t used = bases_[word & kSides].load();
+            const std::int64_t from = std::max({at, used, earliest_change(law)});
             // An empty bucket would have the same word after every other replacement.
             const std::int64_t differs =
                 law.generation % 0x10000 * std::int64_t{law.tick};
@@ -179,6 +181,10 @@ private:
     template <class Law>
     static std::int64_t base_before(const Law& law, std::int64_t at) noexcept {
         return (law.tick_of(at) - law.span / law.tick / 2) * law.tick;
+    }
+
+    static std::int64_t earliest_change(const BucketLaw& law) noexcept {
+        return law.span / 2 + 0x10001 * std::int64_t{law.tick} - kTimeLimit;
     }
 
     struct Side {

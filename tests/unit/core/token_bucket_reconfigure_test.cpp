@@ -161,6 +161,32 @@ TEST_CASE("a clock that is late, or ages ahead, changes the options without harm
     CHECK_FALSE(bucket.try_acquire(1, TimePoint::max()));
 }
 
+TEST_CASE("P8: a clock that is a century late brings back nothing when it changes options"
+) {
+    const TimePoint late{};
+    const TimePoint then = late + 24h * 36'500;
+    TokenBucket bucket{kTen};
+    CHECK(bucket.try_acquire(10, then));
+    bucket.reconfigure(kTen, TokenCarry::as_is, late);
+    CHECK_FALSE(bucket.try_acquire(1, then));
+    CHECK(bucket.try_acquire(10, then + 24h * 365));
+}
+
+TEST_CASE("options that change at the beginning of time leave a bucket usable at its end"
+) {
+    for (const TokenBucketOptions& options : {
+             TokenBucketOptions{.tokens = 50, .period = 1s, .burst = 10},
+             TokenBucketOptions{.tokens = 1, .period = 24h * 365, .burst = 10},
+             TokenBucketOptions{.tokens = 999'999'937, .period = 1s, .burst = 10},
+         }) {
+        TokenBucket bucket{{.tokens = 1, .period = 1s, .burst = 10}};
+        bucket.reconfigure(options, TokenCarry::as_is, TimePoint::min());
+        CHECK(bucket.snapshot(TimePoint::max()).available == 10);
+        CHECK(bucket.try_acquire(10, TimePoint::max()));
+        CHECK_FALSE(bucket.try_acquire(1, TimePoint::max()));
+    }
+}
+
 TEST_CASE("P8: no change of options gives anyone more than it says, for any options") {
     for (std::uint64_t seed = 0; seed < 300; ++seed) {
         Random random{50'000 + seed};
