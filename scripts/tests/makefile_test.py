@@ -66,8 +66,9 @@ def listed():
     return dict(re.findall(r"^  ([a-z][a-z-]*) +(\S.*)$", answer.stdout, re.MULTILINE))
 
 
-def fake_docker(folder, script):
-    program = pathlib.Path(folder, "docker")
+def fake(folder, name, script):
+    """Puts a program of this name into the folder."""
+    program = pathlib.Path(folder, name)
     program.write_text("#!/bin/sh\n" + script)
     program.chmod(0o755)
 
@@ -124,9 +125,31 @@ class Front(unittest.TestCase):
             after = make("logs-relay", folder=folder)
             self.assertEqual((after.returncode, after.stdout), (0, '{"msg":"ready"}\n'))
 
+    def test_redis_shell_takes_each_form_of_an_address(self):
+        forms = {
+            "localhost:6379": "-h localhost -p 6379 -n 2 PING",
+            "10.0.0.1:1": "-h 10.0.0.1 -p 1 -n 2 PING",
+            "[::1]:6379": "-h ::1 -p 6379 -n 2 PING",
+            "unix:/run/a b.sock": "-s /run/a b.sock -n 2 PING",
+        }
+        with tempfile.TemporaryDirectory() as folder:
+            fake(folder, "redis-cli", 'echo "$@"\n')
+            for address, arguments in forms.items():
+                with self.subTest(address=address):
+                    environment = {
+                        **os.environ,
+                        "PATH": f"{folder}:{os.environ['PATH']}",
+                        "REDIS_ADDR": address,
+                        "REDIS_DB": "2",
+                    }
+                    answer = subprocess.run(
+                        [ROOT / "scripts/redis-shell", "PING"], env=environment, capture_output=True, text=True
+                    )
+                    self.assertEqual((answer.returncode, answer.stdout), (0, arguments + "\n"), answer.stderr)
+
     def test_docker_is_asked_for_the_same_containers(self):
         with tempfile.TemporaryDirectory() as folder:
-            fake_docker(folder, f'echo "$@" >>"{folder}/calls"\n')
+            fake(folder, "docker", f'echo "$@" >>"{folder}/calls"\n')
             for target in ("docker-up", "docker-logs", "docker-down"):
                 answer = make(target, path=folder)
                 self.assertEqual(answer.returncode, 0, answer.stderr)
@@ -138,7 +161,7 @@ class Front(unittest.TestCase):
 
     def test_without_docker_a_sentence_says_so(self):
         with tempfile.TemporaryDirectory() as folder:
-            fake_docker(folder, "exit 1\n")
+            fake(folder, "docker", "exit 1\n")
             for target in ("docker-up", "docker-logs", "docker-down"):
                 answer = make(target, path=folder)
                 self.assertNotEqual(answer.returncode, 0)
