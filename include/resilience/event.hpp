@@ -32,35 +32,35 @@ using Header = std::pair<std::string, std::string>;
 struct Event {
     /// Identity of the event, a UUID in text form. Empty: @ref Outbox makes a version 7
     /// UUID.
-    std::string id;
+    std::string id = {};
 
     /// Kind of thing it happened to, such as `user`. 1 to 255 bytes.
-    std::string aggregate_type;
+    std::string aggregate_type = {};
 
     /// Which of these things. 1 to 255 bytes.
-    std::string aggregate_id;
+    std::string aggregate_id = {};
 
     /// What happened, such as `user.created`. 1 to 255 bytes.
-    std::string event_type;
+    std::string event_type = {};
 
     /// The content: one JSON text.
-    std::string event_data;
+    std::string event_data = {};
 
     /// Where it goes; see @ref is_topic_name. Empty: the outbox's default topic.
-    std::string topic;
+    std::string topic = {};
 
     /// Events of one key stay in order. At most 255 bytes; none: the aggregate's id.
-    std::optional<std::string> partition_key;
+    std::optional<std::string> partition_key = {};
 
     /// Sent along with the message, after those that the relay writes itself (`ce_*`).
-    std::vector<Header> headers;
+    std::vector<Header> headers = {};
 
     /// When it happened. Unset: the moment it is appended.
-    std::optional<WallClock::time_point> created_at;
+    std::optional<WallClock::time_point> created_at = {};
 
     /// Deliveries tried again after the first fails, before the event is given up as
     /// FAILED. Unset: the outbox's default.
-    std::optional<std::int32_t> max_retries;
+    std::optional<std::int32_t> max_retries = {};
 };
 
 }  // namespace resilience

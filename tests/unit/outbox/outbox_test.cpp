@@ -10,6 +10,9 @@ using namespace resilience;
 
 namespace {
 
+// Whoever compiles with -Wextra may leave out what has a default, too.
+#pragma GCC diagnostic push
+#pragma GCC diagnostic error "-Wmissing-field-initializers"
 Event user_created() {
     return {
         .aggregate_type = "user",
@@ -17,6 +20,7 @@ Event user_created() {
         .event_type = "user.created",
         .event_data = R"({"email":"a@b.c"})"};
 }
+#pragma GCC diagnostic pop
 
 std::string refusal(Event event, OutboxOptions options = {}) {
     const auto row = Outbox{options}.prepare(std::move(event));
