@@ -32,6 +32,18 @@ Failure schema_missing(const Failure& failure) {
     return failure;
 }
 
+sqlite::DatabaseOptions file_options(const DatabaseSettings& settings) {
+    sqlite::DatabaseOptions options{
+        .path = settings.database_file(), .operation_timeout = settings.timeout};
+    if (const auto& waits = settings.schema_waits) {
+        options.busy_timeout = waits->lock;
+        options.operation_timeout = std::max(waits->lock, waits->statement);
+        // A change has several statements, each with a limit of its own.
+        options.transaction_timeout = 100 * options.operation_timeout;
+    }
+    return options;
+}
+
 }  // namespace
 
 postgres::PoolOptions pool_options(const DatabaseSettings& settings) {
@@ -42,6 +54,10 @@ postgres::PoolOptions pool_options(const DatabaseSettings& settings) {
     // A server that does not even heed a cancellation is not waited for any longer.
     const auto drain =
         std::clamp(settings.timeout / 10, milliseconds{1}, milliseconds{200});
+    // The server is told of the waits for a change of the schema, and answers first.
+    const auto& waits = settings.schema_waits;
+    const auto query = waits ? std::max(waits->lock, waits->statement) + settings.timeout
+                             : settings.timeout;
     return {
         .connection =
             {
@@ -53,7 +69,7 @@ postgres::PoolOptions pool_options(const DatabaseSettings& settings) {
                 .ssl_mode = postgres::parse_ssl_mode(settings.sslmode)
                                 .value_or(postgres::SslMode::prefer),
                 .connect_timeout = settings.timeout,
-                .query_timeout = settings.timeout,
+                .query_timeout = query,
                 .drain_timeout = drain,
             },
         .max_size = static_cast<std::size_t>(settings.pool_size),
@@ -69,8 +85,7 @@ Database::Database(net::any_io_executor executor, const DatabaseSettings& settin
                        std::to_string(settings.port) + ", database " + settings.name;
     } else {
         prepare_data_dir(settings);
-        sqlite::DatabaseOptions options{
-            .path = settings.database_file(), .operation_timeout = settings.timeout};
+        auto options = file_options(settings);
         embedded_ = std::make_unique<sqlite::Database>(executor, options);
         options.read_only = true;
         reader_ = std::make_unique<sqlite::Database>(executor, std::move(options));
@@ -104,7 +119,12 @@ net::awaitable<Result<void>> Database::open() {
     if (!opened || !embedded_) co_return opened;
     auto schema = migrations::schema_of(*embedded_);
     auto applied = co_await schema->up();
-    if (!applied) co_return applied.error();
+    if (!applied) {
+        auto failure = applied.error();
+        // A program that serves does not wait as long as the one made for it.
+        if (failure == Errc::timed_out) failure.detail += "; run: migrate up";
+        co_return failure;
+    }
     co_return Result<void>{};
 }
 

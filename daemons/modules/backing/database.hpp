@@ -2,6 +2,8 @@
 #ifndef RESILIENCE_MODULES_BACKING_DATABASE_HPP
 #define RESILIENCE_MODULES_BACKING_DATABASE_HPP
 
+#include <modules/migrations/waits.hpp>
+
 #include <resilience/asio/result.hpp>
 #include <resilience/relay.hpp>
 
@@ -12,6 +14,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <string>
 
 namespace resilience {
@@ -44,6 +47,8 @@ struct DatabaseSettings {
     std::int64_t pool_size = 8;
     /// Longest wait for one statement.
     std::chrono::milliseconds timeout{3000};
+    /// Set by a program that changes the schema: its waits instead of @ref timeout.
+    std::optional<migrations::Waits> schema_waits;
     /// Holds the embedded database and the event file.
     std::string data_dir = "./data";
 
@@ -63,7 +68,9 @@ void declare(host::Config& config, DatabaseSettings& settings);
 void resolve(const host::Config& config, DatabaseSettings& settings);
 
 /// The limits of the pool. A statement that outlives @ref DatabaseSettings::timeout is
-/// answered for a fifth of a second later at most.
+/// answered for a fifth of a second later at most. With
+/// @ref DatabaseSettings::schema_waits the server is told of these waits, and what stands
+/// here is longer.
 postgres::PoolOptions pool_options(const DatabaseSettings& settings);
 
 /** The database of a program: exactly one of the two is there.

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+#include <host/config.hpp>
 #include <modules/backing/run.hpp>
 #include <modules/migrations/command.hpp>
 #include <modules/migrations/schema.hpp>
@@ -45,9 +46,11 @@ net::awaitable<Result<void>> show(Schema& schema) {
     co_return Result<void>{};
 }
 
-net::awaitable<Result<void>> perform(std::string command, backing::Database& database) {
+net::awaitable<Result<void>> perform(
+    std::string command, backing::Database& database, Waits waits
+) {
     if (auto opened = co_await database.open_file(); !opened) co_return opened.error();
-    auto schema = database.postgres() ? schema_of(*database.postgres())
+    auto schema = database.postgres() ? schema_of(*database.postgres(), waits)
                                       : schema_of(*database.sqlite());
     if (command == "status") co_return co_await show(*schema);
     const bool up = command == "up";
@@ -56,19 +59,46 @@ net::awaitable<Result<void>> perform(std::string command, backing::Database& dat
     };
     auto work = up ? schema->up(progress) : schema->down(progress);
     const auto done = co_await std::move(work);
-    if (!done) co_return done.error();
+    if (!done) {
+        auto failure = done.error();
+        if (failure == Errc::timed_out)
+            failure.detail += "; see MIGRATE_LOCK_TIMEOUT and MIGRATE_STATEMENT_TIMEOUT";
+        co_return failure;
+    }
     if (*done == 0) std::printf("%s\n", up ? "nothing to apply" : "nothing to take back");
     co_return Result<void>{};
 }
 
 }  // namespace
 
-int run_command(const std::string& command, const backing::DatabaseSettings& settings) {
-    return backing::run_to_end(
-        "migrate",
-        settings,
-        [&command](backing::Database& database) { return perform(command, database); }
+void declare(host::Config& config, Waits& waits) {
+    using namespace std::chrono_literals;
+    config.duration(
+        "MIGRATE_LOCK_TIMEOUT",
+        waits.lock,
+        1s,
+        1ms,
+        24h,
+        "Longest wait for another runner, or for a table that is in use"
     );
+    config.duration(
+        "MIGRATE_STATEMENT_TIMEOUT",
+        waits.statement,
+        1s,
+        1ms,
+        24h,
+        "Longest time of one statement of a migration"
+    );
+}
+
+int run_command(
+    const std::string& command, backing::DatabaseSettings settings, Waits waits
+) {
+    // A look waits for nobody.
+    if (command != "status") settings.schema_waits = waits;
+    return backing::run_to_end("migrate", settings, [&](backing::Database& database) {
+        return perform(command, database, waits);
+    });
 }
 
 }  // namespace resilience::modules::migrations

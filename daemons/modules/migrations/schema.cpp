@@ -10,6 +10,13 @@
 namespace resilience::modules::migrations {
 namespace {
 
+// Of the transaction alone.
+constexpr const char* set_waits =
+    "SELECT set_config('lock_timeout', $1, true), "
+    "set_config('statement_timeout', '0', true)";
+constexpr const char* set_statement_timeout =
+    "SELECT set_config('statement_timeout', $1, true)";
+
 // The transaction-scoped lock of PostgreSQL that runners wait for; any number would do.
 constexpr const char* take_lock = "SELECT pg_advisory_xact_lock(7310575178934677345)";
 
@@ -43,6 +50,22 @@ Result<std::vector<Applied>> read_rows(const Result<Rows>& rows) {
     return applied;
 }
 
+std::string text_of(std::chrono::milliseconds wait) {
+    return std::to_string(wait.count()) + "ms";
+}
+
+Failure lock_held(const std::string& by, const Failure& failure) {
+    return fail(
+        Errc::timed_out, by + " still holds the lock of the migrations: " + failure.detail
+    );
+}
+
+Failure in_migration(const Migration& migration, Failure failure) {
+    failure.detail = "migration " + std::to_string(migration.version) + " (" +
+                     std::string(migration.name) + "): " + failure.detail;
+    return failure;
+}
+
 // One step inside a transaction that holds the lock. Both adapters speak the same words.
 template <class Transaction>
 net::awaitable<Result<const Migration*>> perform(
@@ -55,7 +78,7 @@ net::awaitable<Result<const Migration*>> perform(
     const Migration& migration = **next;
     for (auto& statement : statements(up ? migration.up : migration.down)) {
         auto done = co_await transaction.async_execute(std::move(statement));
-        if (!done) co_return done.error();
+        if (!done) co_return in_migration(migration, done.error());
     }
     auto note = up ? backing::execute(
                          transaction,
@@ -77,7 +100,7 @@ net::awaitable<Result<const Migration*>> perform(
 
 class PostgresSchema final : public Schema {
 public:
-    explicit PostgresSchema(postgres::Pool& pool) : pool_(pool) {}
+    PostgresSchema(postgres::Pool& pool, Waits waits) : pool_(pool), waits_(waits) {}
 
     std::span<const Migration> known() const noexcept override {
         return postgres_migrations();
@@ -100,7 +123,7 @@ private:
             pool_,
             [this, direction](postgres::Transaction& transaction
             ) -> net::awaitable<Result<const Migration*>> {
-                auto locked = co_await transaction.async_execute(take_lock);
+                const auto locked = co_await lock(transaction);
                 if (!locked) co_return locked.error();
                 auto created = co_await transaction.async_execute(create_table_postgres);
                 if (!created) co_return created.error();
@@ -111,7 +134,24 @@ private:
         );
     }
 
+    // The wait for a runner is longer than that for a statement may be.
+    net::awaitable<Result<void>> lock(postgres::Transaction& transaction) const {
+        const auto told =
+            co_await backing::execute(transaction, set_waits, text_of(waits_.lock));
+        if (!told) co_return told.error();
+        const auto locked = co_await transaction.async_execute(take_lock);
+        if (!locked && locked.error() == Errc::serialization_conflict)
+            co_return lock_held("another runner", locked.error());
+        if (!locked) co_return locked.error();
+        const auto bounded = co_await backing::execute(
+            transaction, set_statement_timeout, text_of(waits_.statement)
+        );
+        if (!bounded) co_return bounded.error();
+        co_return Result<void>{};
+    }
+
     postgres::Pool& pool_;
+    Waits waits_;
 };
 
 class SqliteSchema final : public Schema {
@@ -134,10 +174,12 @@ public:
 private:
     // SQLite's transactions are its lock: they begin as writers.
     net::awaitable<Result<const Migration*>> step(Direction direction) override {
-        co_return co_await sqlite::with_transaction(
+        bool begun = false;
+        auto done = co_await sqlite::with_transaction(
             database_,
-            [this, direction](sqlite::Transaction& transaction
+            [this, direction, &begun](sqlite::Transaction& transaction
             ) -> net::awaitable<Result<const Migration*>> {
+                begun = true;
                 auto created = co_await transaction.async_execute(create_table_sqlite);
                 if (!created) co_return created.error();
                 co_return co_await perform(
@@ -145,6 +187,9 @@ private:
                 );
             }
         );
+        if (!begun && !done && done.error() == Errc::timed_out)
+            co_return lock_held("another runner or writer", done.error());
+        co_return done;
     }
 
     sqlite::Database& database_;
@@ -176,8 +221,8 @@ net::awaitable<Result<int>> Schema::down(Progress progress) {
     co_return 1;
 }
 
-std::unique_ptr<Schema> schema_of(postgres::Pool& pool) {
-    return std::make_unique<PostgresSchema>(pool);
+std::unique_ptr<Schema> schema_of(postgres::Pool& pool, Waits waits) {
+    return std::make_unique<PostgresSchema>(pool, waits);
 }
 
 std::unique_ptr<Schema> schema_of(sqlite::Database& database) {

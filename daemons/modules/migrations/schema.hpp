@@ -3,6 +3,7 @@
 #define RESILIENCE_MODULES_MIGRATIONS_SCHEMA_HPP
 
 #include <modules/migrations/migration.hpp>
+#include <modules/migrations/waits.hpp>
 
 #include <resilience/asio/result.hpp>
 
@@ -25,7 +26,14 @@ namespace resilience::modules::migrations {
 /** Keeps the schema of one database.
 
     Each step is one transaction that first takes a lock, so a second runner waits for the
-    first and then finds nothing to do; a step that fails or is killed leaves nothing.
+    first, and `up` then finds nothing to do; a step that fails or is killed leaves
+   nothing.
+
+    @par Errors
+    @li Errc::timed_out Another runner held the lock for longer than @ref Waits::lock, a
+        statement took longer than @ref Waits::statement. The detail says which.
+    @li Errc::serialization_conflict Others used a table for longer than @ref Waits::lock.
+    @li Those of the database, and of @ref next_up.
 
     @par Object lifetimes
     The database must outlive it.
@@ -56,7 +64,10 @@ protected:
     virtual net::awaitable<Result<const Migration*>> step(Direction direction) = 0;
 };
 
-std::unique_ptr<Schema> schema_of(postgres::Pool& pool);
+/// @param waits The connections of the pool must wait for longer.
+std::unique_ptr<Schema> schema_of(postgres::Pool& pool, Waits waits = {});
+
+/// Waits as the options of the database say.
 std::unique_ptr<Schema> schema_of(sqlite::Database& database);
 
 }  // namespace resilience::modules::migrations

@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: MIT
+#ifndef RESILIENCE_MODULES_MIGRATIONS_WAITS_HPP
+#define RESILIENCE_MODULES_MIGRATIONS_WAITS_HPP
+
+#include <chrono>
+
+namespace resilience::modules::migrations {
+
+/// How long a program that changes the schema waits.
+struct Waits {
+    /// For another runner, or for a table that others use. Positive.
+    std::chrono::milliseconds lock{60'000};
+    /// For one statement of a change. Positive. With SQLite it is never shorter than
+    /// @ref lock.
+    std::chrono::milliseconds statement{3'600'000};
+};
+
+}  // namespace resilience::modules::migrations
+
+#endif
