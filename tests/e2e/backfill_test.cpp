@@ -170,6 +170,50 @@ TEST_CASE("O11: two processes with the same request share its run and copy nothi
     }
 }
 
+TEST_CASE("O11: a backfill moves over stretches without an event, and so does a dry run"
+) {
+    for (const auto kind : kinds) {
+        Stack stack(kind);
+        (void)stack.run(std::string(MIGRATE) + " up");
+        for (int i = 10; i < 60; ++i) {
+            const std::string type = i % 25 == 0 ? "user" : "order";
+            const auto n = std::to_string(i);
+            (void)stack.sql(
+                "INSERT INTO outbox_events (id, aggregate_type, aggregate_id, "
+                "event_type, "
+                "event_data, topic, created_at) VALUES "
+                "('01890a5d-ac96-774b-bcce-b302099a80" +
+                n + "', '" + type + "', '7', '" + type + ".created', '{}', 't', " +
+                "'2026-01-01T00:00:" + n + ".000000Z')"
+            );
+        }
+        // The 16th and the 41st.
+        const auto dry = backfill(
+            stack.environment(), {"-aggregate-type=user", "-scan=7", "-dry-run"}
+        );
+        CHECK_MESSAGE(
+            dry.output.starts_with("user.created: 2 events from 2026-01-01"), dry.output
+        );
+        CHECK(dry.output.find("00:25") != std::string::npos);
+        CHECK(dry.output.find("00:50") != std::string::npos);
+        const auto done =
+            backfill(stack.environment(), {"-aggregate-type=user", "-scan=7"});
+        CHECK_MESSAGE(
+            done.output ==
+                "0 events written, position 7 of 50\n0 events written, position 14 of "
+                "50\n"
+                "1 events written, position 21 of 50\n1 events written, position 28 of "
+                "50\n"
+                "1 events written, position 35 of 50\n2 events written, position 42 of "
+                "50\n"
+                "2 events written, position 49 of 50\n2 events written, position 50 of "
+                "50\n"
+                "done: 2 events\n",
+            done.output
+        );
+    }
+}
+
 TEST_CASE("O11: a bad backfill request is refused in one sentence that names the setting"
 ) {
     ScratchFolder folder;

@@ -85,7 +85,10 @@ void declare(host::Config& config, Request& request) {
         "Events at most; 0 for all"
     );
     config.integer(
-        "--chunk", request.chunk, 1, 10'000, "Events written in one transaction"
+        "--chunk", request.chunk, 1, 10'000, "Events written in one transaction at most"
+    );
+    config.integer(
+        "--scan", request.scan, 1, 1'000'000, "Rows looked at in one transaction at most"
     );
 }
 

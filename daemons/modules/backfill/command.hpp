@@ -17,7 +17,8 @@ namespace resilience::modules::backfill {
 
 class Store;
 
-/// Declares the command line: `-dry-run -aggregate-type -topic -from -to -limit -chunk`.
+/// Declares the command line: `-dry-run -aggregate-type -topic -from -to -limit -chunk
+/// -scan`.
 void declare(host::Config& config, Request& request);
 
 /** Does what a request asks for and tells of it on `out`.

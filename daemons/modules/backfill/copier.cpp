@@ -41,7 +41,10 @@ net::awaitable<Result<Chunk>> Copier::copy_chunk(Tables& tables) const {
     if (!chunk || chunk->finished) co_return chunk;
     auto& run = chunk->run;
     const auto wanted = rows_wanted(run, request_);
-    auto events = co_await tables.select_events(run, request_, wanted);
+    const auto end = co_await tables.look_ahead(run.last_seq, run.max_seq, request_.scan);
+    if (!end) co_return end.error();
+    const Range range{.after = run.last_seq, .up_to = *end};
+    auto events = co_await tables.select_events(range, request_, wanted);
     if (!events) co_return events.error();
     for (auto& past : *events) {
         run.last_seq = past.seq;
@@ -57,6 +60,8 @@ net::awaitable<Result<Chunk>> Copier::copy_chunk(Tables& tables) const {
         ++run.emitted;
         ++chunk->copied;
     }
+    // Then nothing is left of the stretch.
+    if (static_cast<std::int64_t>(events->size()) < wanted) run.last_seq = range.up_to;
     chunk->finished = is_finished(run, request_, wanted, events->size());
     const auto saved = co_await tables.save_run(run, chunk->finished);
     if (!saved) co_return saved.error();

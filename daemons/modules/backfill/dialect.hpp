@@ -13,10 +13,16 @@ struct Dialect {
     /// last_seq, emitted, id -> nothing.
     const char* move_run;
     const char* finish_run;
-    /// last_seq, max_seq, aggregate_type, from, to, limit -> seq, id, aggregate_type,
+    /// nothing -> seq of the newest row, 0 without one.
+    const char* max_seq;
+    /// after, max_seq, rows - 1 -> seq of the last of so many rows, max_seq when there
+    /// are fewer.
+    const char* look_ahead;
+    /// after, up_to, aggregate_type, from, to, limit -> seq, id, aggregate_type,
     /// aggregate_id, event_type, event_data, topic, partition_key, headers.
     const char* select_events;
-    /// As select_events -> event_type, number, first and last created_at.
+    /// As select_events -> event_type, number, first and last created_at, and both in a
+    /// form that sorts as they do.
     const char* summarise;
 };
 
@@ -32,6 +38,10 @@ inline constexpr Dialect postgres_dialect{
     .finish_run =
         "UPDATE backfill_runs SET last_seq = $1, emitted = $2, finished_at = now() "
         "WHERE id = $3",
+    .max_seq = "SELECT coalesce(max(seq), 0) FROM outbox_events",
+    .look_ahead =
+        "SELECT coalesce((SELECT seq FROM outbox_events WHERE seq > $1 AND seq <= $2 "
+        "ORDER BY seq LIMIT 1 OFFSET $3), $2)",
     .select_events =
         "SELECT seq, id, aggregate_type, aggregate_id, event_type, event_data, topic, "
         "partition_key, headers FROM outbox_events "
@@ -40,7 +50,8 @@ inline constexpr Dialect postgres_dialect{
         "AND ($5::timestamptz IS NULL OR created_at < $5::timestamptz) "
         "AND NOT headers ? 'backfill-of' ORDER BY seq LIMIT $6",
     .summarise =
-        "SELECT event_type, count(*), min(created_at), max(created_at) FROM ("
+        "SELECT event_type, count(*), min(created_at), max(created_at), "
+        "min(created_at AT TIME ZONE 'UTC'), max(created_at AT TIME ZONE 'UTC') FROM ("
         "SELECT event_type, created_at FROM outbox_events "
         "WHERE seq > $1 AND seq <= $2 AND aggregate_type = $3 "
         "AND ($4::timestamptz IS NULL OR created_at >= $4::timestamptz) "
@@ -61,6 +72,10 @@ inline constexpr Dialect sqlite_dialect{
     .finish_run =
         "UPDATE backfill_runs SET last_seq = ?1, emitted = ?2, "
         "finished_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now') WHERE id = ?3",
+    .max_seq = "SELECT coalesce(max(seq), 0) FROM outbox_events",
+    .look_ahead =
+        "SELECT coalesce((SELECT seq FROM outbox_events WHERE seq > ?1 AND seq <= ?2 "
+        "ORDER BY seq LIMIT 1 OFFSET ?3), ?2)",
     .select_events =
         "SELECT seq, id, aggregate_type, aggregate_id, event_type, event_data, topic, "
         "partition_key, headers FROM outbox_events "
@@ -68,7 +83,8 @@ inline constexpr Dialect sqlite_dialect{
         "AND (?4 IS NULL OR created_at >= ?4) AND (?5 IS NULL OR created_at < ?5) "
         "AND json_extract(headers, '$.\"backfill-of\"') IS NULL ORDER BY seq LIMIT ?6",
     .summarise =
-        "SELECT event_type, count(*), min(created_at), max(created_at) FROM ("
+        "SELECT event_type, count(*), min(created_at), max(created_at), min(created_at), "
+        "max(created_at) FROM ("
         "SELECT event_type, created_at FROM outbox_events "
         "WHERE seq > ?1 AND seq <= ?2 AND aggregate_type = ?3 "
         "AND (?4 IS NULL OR created_at >= ?4) AND (?5 IS NULL OR created_at < ?5) "

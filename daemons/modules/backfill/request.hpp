@@ -21,8 +21,10 @@ struct Request {
     std::string to;
     /// Events at most; 0: no limit.
     std::int64_t limit = 0;
-    /// Rows looked at in one transaction. 1 to 10,000.
+    /// Events written in one transaction at most. 1 to 10,000.
     std::int64_t chunk = 500;
+    /// Rows looked at in one transaction at most, whatever they are. 1 to 1,000,000.
+    std::int64_t scan = 5'000;
 };
 
 /** Checks a request and brings its bounds to the form that rows have, in which texts

@@ -14,7 +14,8 @@ std::int64_t rows_wanted(const Run& run, const Request& request) {
 bool is_finished(
     const Run& run, const Request& request, std::int64_t wanted, std::size_t found
 ) {
-    return static_cast<std::int64_t>(found) < wanted ||
+    const bool all_found = static_cast<std::int64_t>(found) < wanted;
+    return (all_found && run.last_seq >= run.max_seq) ||
            (request.limit > 0 && run.emitted >= request.limit);
 }
 

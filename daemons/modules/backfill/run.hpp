@@ -28,6 +28,12 @@ struct Run {
     std::int64_t emitted = 0;
 };
 
+/// Rows of the outbox with numbers above one and up to another.
+struct Range {
+    std::int64_t after = 0;
+    std::int64_t up_to = 0;
+};
+
 /// A row of the outbox that may be written again.
 struct PastEvent {
     std::int64_t seq = 0;
@@ -54,10 +60,11 @@ struct Chunk {
     bool finished = false;
 };
 
-/// Rows that the next chunk looks at; at least 1 unless the limit is reached.
+/// Events that the next chunk looks for; at least 1 unless the limit is reached.
 std::int64_t rows_wanted(const Run& run, const Request& request);
 
-/// Whether a run ends after a chunk that looked for `wanted` rows and found `found`.
+/// Whether a run ends after a chunk that looked for `wanted` events, found `found` and
+/// brought the run where it is.
 bool is_finished(
     const Run& run, const Request& request, std::int64_t wanted, std::size_t found
 );

@@ -71,10 +71,32 @@ Result<std::vector<Summary>> summaries_of(const Result<Rows>& rows) {
             {.event_type = std::string(row.text(0)),
              .events = *events,
              .first = std::string(row.text(2)),
-             .last = std::string(row.text(3))}
+             .last = std::string(row.text(3)),
+             .first_key = std::string(row.text(4)),
+             .last_key = std::string(row.text(5))}
         );
     }
     return summaries;
+}
+
+template <class Rows>
+Result<std::int64_t> number_of(const Result<Rows>& rows) {
+    if (!rows) return rows.error();
+    if (rows->empty()) return fail(Errc::corrupt_data, "outbox_events");
+    return (*rows)[0].int64(0);
+}
+
+template <class Executor>
+net::awaitable<Result<std::int64_t>> look_ahead_with(
+    Executor& executor,
+    const Dialect& dialect,
+    std::int64_t after,
+    std::int64_t max_seq,
+    std::int64_t rows
+) {
+    co_return number_of(
+        co_await backing::execute(executor, dialect.look_ahead, after, max_seq, rows - 1)
+    );
 }
 
 template <class Transaction>
@@ -100,14 +122,20 @@ public:
         co_return Result<void>{};
     }
 
+    net::awaitable<Result<std::int64_t>> look_ahead(
+        std::int64_t after, std::int64_t max_seq, std::int64_t rows
+    ) override {
+        co_return co_await look_ahead_with(transaction_, dialect_, after, max_seq, rows);
+    }
+
     net::awaitable<Result<std::vector<PastEvent>>> select_events(
-        Run run, Request request, std::int64_t wanted
+        Range range, Request request, std::int64_t wanted
     ) override {
         const auto rows = co_await backing::execute(
             transaction_,
             dialect_.select_events,
-            run.last_seq,
-            run.max_seq,
+            range.after,
+            range.up_to,
             request.aggregate_type,
             bound(request.from),
             bound(request.to),
@@ -152,17 +180,30 @@ template <class Executor>
 net::awaitable<Result<std::vector<Summary>>> summarise_with(
     Executor& executor, const Dialect& dialect, Request request
 ) {
-    constexpr auto no_limit = std::numeric_limits<std::int64_t>::max();
-    co_return summaries_of(co_await backing::execute(
-        executor,
-        dialect.summarise,
-        0,
-        no_limit,
-        request.aggregate_type,
-        bound(request.from),
-        bound(request.to),
-        request.limit > 0 ? request.limit : no_limit
-    ));
+    std::vector<Summary> all;
+    auto left =
+        request.limit > 0 ? request.limit : std::numeric_limits<std::int64_t>::max();
+    const auto newest = number_of(co_await executor.async_execute(dialect.max_seq));
+    if (!newest) co_return newest.error();
+    for (std::int64_t after = 0; after < *newest && left > 0;) {
+        const auto end =
+            co_await look_ahead_with(executor, dialect, after, *newest, request.scan);
+        if (!end) co_return end.error();
+        auto range = summaries_of(co_await backing::execute(
+            executor,
+            dialect.summarise,
+            after,
+            *end,
+            request.aggregate_type,
+            bound(request.from),
+            bound(request.to),
+            left
+        ));
+        if (!range) co_return range.error();
+        left -= add(all, std::move(*range));
+        after = *end;
+    }
+    co_return all;
 }
 
 class PostgresStore final : public Store {

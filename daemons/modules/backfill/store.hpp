@@ -4,6 +4,7 @@
 
 #include <modules/backfill/request.hpp>
 #include <modules/backfill/run.hpp>
+#include <modules/backfill/summary.hpp>
 
 #include <resilience/asio/result.hpp>
 #include <resilience/outbox.hpp>
@@ -36,25 +37,22 @@ public:
     /// process has just begun it.
     virtual net::awaitable<Result<void>> insert_run(std::string request) = 0;
 
-    /// Rows behind the run's position that the request asks for, oldest first, `wanted`
-    /// at most. Copies are not among them.
+    /// Where the next `rows` rows after `after` end, whatever they are; `max_seq` when
+    /// there are fewer. Its cost does not depend on what the rows are.
+    virtual net::awaitable<Result<std::int64_t>> look_ahead(
+        std::int64_t after, std::int64_t max_seq, std::int64_t rows
+    ) = 0;
+
+    /// Rows of a range that the request asks for, oldest first, `wanted` at most. Copies
+    /// are not among them.
     virtual net::awaitable<Result<std::vector<PastEvent>>> select_events(
-        Run run, Request request, std::int64_t wanted
+        Range range, Request request, std::int64_t wanted
     ) = 0;
 
     virtual net::awaitable<Result<void>> append(OutboxRow row) = 0;
 
     /// Writes where the run stands, and whether it has finished.
     virtual net::awaitable<Result<void>> save_run(Run run, bool finished) = 0;
-};
-
-/// Events of one type that a request asks for.
-struct Summary {
-    std::string event_type;
-    std::int64_t events = 0;
-    /// Times of the first and the last.
-    std::string first;
-    std::string last;
 };
 
 /** What a backfill needs of a database.
@@ -75,7 +73,8 @@ public:
     /// the tables stands even so: it must do nothing there.
     virtual net::awaitable<Result<Chunk>> in_transaction(Work work) = 0;
 
-    /// What a run of this request would write.
+    /// What a run of this request would write, by event type. Looks at the rows in
+    /// ranges of @ref Request::scan rows, each with a statement of its own.
     virtual net::awaitable<Result<std::vector<Summary>>> summarise(Request request) = 0;
 };
 

@@ -160,6 +160,57 @@ TEST_CASE("O11: a backfill of nothing says so and shows no position") {
     CHECK(world.out.str() == "done: 0 events\n");
 }
 
+TEST_CASE("O11: a chunk looks at few rows however rare the events are, and is kept") {
+    World world;
+    for (int i = 0; i < 100; ++i) world.store.tables.add("o", "order.paid", "order");
+    world.store.tables.add("a");
+    for (int i = 0; i < 9; ++i) world.store.tables.add("o", "order.paid", "order");
+    world.store.tables.add("b");
+    const Request request{.aggregate_type = "user", .scan = 10};
+    Copier killed{world.store, request, Outbox{}};
+    const auto chunk = world.next(killed);
+    REQUIRE(chunk.has_value());
+    CHECK(chunk->run.last_seq == 10);
+    CHECK_FALSE(chunk->finished);
+    REQUIRE(world.perform(request).has_value());
+    CHECK(world.store.tables.most_looked_at == 10);
+    CHECK(world.store.tables.written.size() == 2);
+    CHECK(world.store.tables.runs_begun == 1);
+    CHECK(count(world.out.str(), "0 events written, position 100 of 111\n") == 1);
+    CHECK(world.out.str().ends_with(
+        "1 events written, position 110 of 111\n"
+        "2 events written, position 111 of 111\ndone: 2 events\n"
+    ));
+}
+
+TEST_CASE("O11: a chunk that is full before its rows end goes on behind its last event") {
+    World world;
+    for (const char* id : {"a", "b", "c", "d", "e"}) world.store.tables.add(id);
+    const Request request{.aggregate_type = "user", .chunk = 2, .scan = 3};
+    REQUIRE(world.perform(request).has_value());
+    std::vector<std::string> originals;
+    for (const auto& row : world.store.tables.written)
+        originals.push_back(row.event.headers.back().second);
+    CHECK(originals == std::vector<std::string>{"a", "b", "c", "d", "e"});
+}
+
+TEST_CASE("O11: the summaries of ranges add up by event type, in its order") {
+    std::vector<backfill::Summary> all;
+    CHECK(backfill::add(all, {{"b", 2, "F2", "L2", "2", "3"}}) == 2);
+    CHECK(
+        backfill::add(
+            all, {{"a", 1, "F5", "L5", "5", "5"}, {"b", 3, "F1", "L9", "1", "2"}}
+        ) == 4
+    );
+    CHECK(backfill::add(all, {{"b", 1, "F7", "L7", "7", "7"}}) == 1);
+    CHECK(backfill::add(all, {}) == 0);
+    REQUIRE(all.size() == 2);
+    CHECK(all[0].event_type == "a");
+    CHECK(all[1].events == 6);
+    CHECK(all[1].first == "F1");
+    CHECK(all[1].last == "L7");
+}
+
 TEST_CASE("O11: a dry run shows what would be written and writes nothing") {
     World world;
     world.store.tables.add("a");

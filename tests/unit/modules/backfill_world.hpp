@@ -4,7 +4,9 @@
 
 #include <modules/backfill/store.hpp>
 
+#include <algorithm>
 #include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <map>
 #include <optional>
@@ -25,13 +27,19 @@ struct MemoryTables final : backfill::Tables {
     std::map<std::string, backfill::Run> runs;
     std::vector<resilience::OutboxRow> written;
     int runs_begun = 0;
+    /// The most rows, whatever they are, among which a transaction looked for events.
+    std::size_t most_looked_at = 0;
 
     /// A row that any outbox takes.
-    void add(std::string id, std::string event_type = "user.created") {
+    void add(
+        std::string id,
+        std::string event_type = "user.created",
+        std::string aggregate_type = "user"
+    ) {
         backfill::PastEvent past{.seq = static_cast<std::int64_t>(outbox.size()) + 1};
         past.event = {
             .id = std::move(id),
-            .aggregate_type = "user",
+            .aggregate_type = std::move(aggregate_type),
             .aggregate_id = "7",
             .event_type = std::move(event_type),
             .event_data = "{}",
@@ -52,14 +60,28 @@ struct MemoryTables final : backfill::Tables {
         co_return resilience::Result<void>{};
     }
 
+    Answer<std::int64_t> look_ahead(
+        std::int64_t after, std::int64_t max_seq, std::int64_t rows
+    ) override {
+        for (const auto& past : outbox) {
+            if (past.seq > after && past.seq <= max_seq && --rows == 0)
+                co_return past.seq;
+        }
+        co_return max_seq;
+    }
+
     Answer<std::vector<backfill::PastEvent>> select_events(
-        backfill::Run run, backfill::Request, std::int64_t wanted
+        backfill::Range range, backfill::Request request, std::int64_t wanted
     ) override {
         std::vector<backfill::PastEvent> found;
+        std::size_t looked_at = 0;
         for (const auto& past : outbox) {
-            if (past.seq <= run.last_seq || past.seq > run.max_seq) continue;
+            if (past.seq <= range.after || past.seq > range.up_to) continue;
+            ++looked_at;
+            if (past.event.aggregate_type != request.aggregate_type) continue;
             if (static_cast<std::int64_t>(found.size()) < wanted) found.push_back(past);
         }
+        most_looked_at = std::max(most_looked_at, looked_at);
         co_return found;
     }
 
