@@ -97,7 +97,8 @@ net::awaitable<Connection::Read> Connection::read_request() {
     if (server_->draining) co_return Read::ended;
 
     while (parse(true)) {
-        if (buffer_.size() > 0 && step_ == Step::resting) {
+        const bool has_some = parser_->got_some() || buffer_.size() > 0;
+        if (has_some && step_ == Step::resting) {
             enter(Step::header, server_->options.header_timeout);
         }
         if (co_await read_more()) continue;

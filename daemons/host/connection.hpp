@@ -52,7 +52,7 @@ public:
 
 private:
     enum class Step : std::uint8_t {
-        resting,    // no byte of a request is here
+        resting,    // no byte of a request has been read
         header,     // a header is coming
         body,       // a body is coming
         handling,   // the handler works

@@ -38,6 +38,19 @@ TEST_CASE_FIXTURE(Loopback, "A header that trickles is a 408 as well") {
     CHECK(server->connections() == 0);
 }
 
+TEST_CASE_FIXTURE(Loopback, "A header that stops at the end of a line is a 408") {
+    options.header_timeout = milliseconds{50};
+    options.idle_timeout = std::chrono::hours{1};
+    start();
+    Client fresh = connect();
+    CHECK(fresh.ask("GET /hello HTTP/1.1\r\n").status == 408);
+    CHECK(fresh.ended());
+    Client kept = connect();
+    CHECK(kept.ask(get("/hello")).status == 200);
+    CHECK(kept.ask("GET /hello HTTP/1.1\r\n").status == 408);
+    CHECK(kept.ended());
+}
+
 TEST_CASE_FIXTURE(Loopback, "A slow body is a 408") {
     options.body_timeout = milliseconds{50};
     start();

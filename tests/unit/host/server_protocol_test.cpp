@@ -79,5 +79,27 @@ TEST_CASE("An address that is not this machine's is a mistake of the setting") {
     );
 }
 
+TEST_CASE("I12: a drain waits for a request of which a line has come") {
+    const std::string body = "body";
+    const std::string request = post("/echo", body);
+    // To the end of its first line, of its second, and to the middle of that.
+    for (const std::size_t cut :
+         {request.find('\n') + 1, request.find("Content"), request.find("ntent")}) {
+        CAPTURE(cut);
+        Loopback other;
+        other.start();
+        Client client = other.connect();
+        Client resting = other.connect();
+        client.send(request.substr(0, cut));
+        // What came before this question has been read when it is answered.
+        CHECK(resting.ask(get("/hello")).status == 200);
+        auto drained = other.drain(std::chrono::hours{1});
+        CHECK(resting.ended());
+        CHECK(client.ask(request.substr(cut)).body == body);
+        CHECK(client.ended());
+        CHECK(drained.get());
+    }
+}
+
 }  // namespace
 }  // namespace resilience::host
