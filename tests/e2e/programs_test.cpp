@@ -195,7 +195,8 @@ TEST_CASE("X12: a malformed value ends the start with one sentence that names th
         {"KAFKA_TOPIC", "bad topic"},
         {"REDIS_ADDR", "nonsense"},
         {"DB_HOST", "localhost:5432"},
-        {"BUCKET_REFILL_RATE", "4999999.999"}};
+        {"BUCKET_REFILL_RATE", "4999999.999"},
+        {"BUCKET_REFILL_RATE", "0.0000014"}};
     for (const auto& [name, value] : server) {
         const auto text = refusal(UNIFIED_SERVER, {{name, value}});
         CHECK_MESSAGE(text.find(name) != std::string::npos, text);

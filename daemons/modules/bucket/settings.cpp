@@ -11,8 +11,8 @@
 namespace resilience::modules::bucket {
 namespace {
 
-// Decimals that are kept. More of them would make fractions so odd, such as 16666667
-// tokens in 10^6 seconds, that no clock counts them exactly.
+// Decimals that are kept; more are refused. They would make fractions so odd, such as
+// 16666667 tokens in 10^6 seconds, that no clock counts them exactly.
 constexpr std::int64_t parts_below_one = 1'000'000;
 constexpr std::int64_t parts_from_one = 1'000;
 constexpr double least_rate = 1e-6;
@@ -30,7 +30,7 @@ void declare(host::Config& config, BucketSettings& settings) {
         settings.refill_rate,
         least_rate,
         most_rate,
-        "Tokens that arrive in a second; six decimals count, three from 1 on"
+        "Tokens that arrive in a second; six decimals at most, three from 1 on"
     );
     config.choice(
         "BUCKET_ALGORITHM", settings.algorithm, {"token_bucket"}, "How tokens are counted"
@@ -47,6 +47,14 @@ BucketLimit limit_of(const BucketSettings& settings) {
     }
     const std::int64_t parts = rate < 1 ? parts_below_one : parts_from_one;
     const std::int64_t numerator = std::llround(rate * static_cast<double>(parts));
+    // The division rounds as the reading of the text did, so it gives the same number
+    // back if that had no further digits.
+    if (static_cast<double>(numerator) / static_cast<double>(parts) != rate) {
+        throw std::invalid_argument(
+            "BUCKET_REFILL_RATE: has more decimals than are kept, six below 1 and three "
+            "from 1 on"
+        );
+    }
     const std::int64_t divisor = std::gcd(numerator, parts);
     const std::int64_t tokens = numerator / divisor;
     if (tokens > std::numeric_limits<std::uint32_t>::max()) {

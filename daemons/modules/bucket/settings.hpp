@@ -19,8 +19,8 @@ inline constexpr std::int64_t most_tokens = std::int64_t{1} << 31;
 struct BucketSettings {
     /// Tokens in a full bucket. 1 to 2^31; default 10.
     std::int64_t capacity = 10;
-    /// Tokens per second; six decimals count, three from 1 on. 0.000001 to 10^9; default
-    /// 1.
+    /// Tokens per second; six decimals at most, three from 1 on. 0.000001 to 10^9;
+    /// default 1.
     double refill_rate = 1.0;
     /// `token_bucket`, the only one so far (X3).
     std::string algorithm = "token_bucket";

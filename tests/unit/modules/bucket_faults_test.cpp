@@ -147,8 +147,11 @@ TEST_CASE("M11: the refill rate becomes an exact fraction") {
     CHECK(is(limit_of(2.5), 5, 2));
     CHECK(is(limit_of(0.000001), 1, 1'000'000));
     CHECK(is(limit_of(1e9), 1'000'000'000, 1));
-    CHECK(is(limit_of(1.0 / 3.0), 333'333, 1'000'000));
-    CHECK(is(limit_of(1000.0 / 60.0), 16'667, 1000));
+    CHECK(is(limit_of(0.333333), 333'333, 1'000'000));
+    CHECK(is(limit_of(0.999999), 999'999, 1'000'000));
+    CHECK(is(limit_of(1.001), 1001, 1000));
+    CHECK(is(limit_of(16.667), 16'667, 1000));
+    CHECK(is(limit_of(4294967.295), 858'993'459, 200));
 }
 
 TEST_CASE("M11: a limit that cannot be kept is refused by name") {
@@ -165,6 +168,29 @@ TEST_CASE("M11: a limit that cannot be kept is refused by name") {
         limit_of(4999999.999),
         "BUCKET_REFILL_RATE: has too many decimals for so high a rate"
     );
+}
+
+TEST_CASE("M11: a rate with more decimals than are kept is refused, not rounded") {
+    for (const double rate :
+         {0.0000014,
+          1.0 / 3.0,
+          0.1234567,
+          0.9999999,
+          1.0001,
+          1000.0 / 60.0,
+          1e8 + 1e-4}) {
+        CAPTURE(rate);
+        CHECK_THROWS_WITH(
+            limit_of(rate),
+            "BUCKET_REFILL_RATE: has more decimals than are kept, six below 1 and three "
+            "from 1 on"
+        );
+    }
+    // None of those that can be kept.
+    for (std::int64_t parts = 1; parts < 1'000'000; parts += 37) {
+        CHECK_NOTHROW(limit_of(static_cast<double>(parts) / 1e6));
+        CHECK_NOTHROW(limit_of(static_cast<double>(1000 + parts) / 1e3));
+    }
 }
 
 TEST_CASE("X3: the settings have the documented defaults and refuse other algorithms") {
