@@ -8,6 +8,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <optional>
 #include <string>
 #include <utility>
@@ -26,6 +27,55 @@ bool is_json_type(std::string_view type) {
            equal_in_any_case(type.substr(type.size() - suffix.size()), suffix);
 }
 
+std::string_view trimmed(std::string_view text) {
+    const std::size_t first = text.find_first_not_of(" \t");
+    if (first == std::string_view::npos) return {};
+    return text.substr(first, text.find_last_not_of(" \t") - first + 1);
+}
+
+// Takes the text up to a semicolon outside quotes, without the quotes.
+std::string take_parameter(std::string_view& rest) {
+    std::string parameter;
+    bool quoted = false;
+    std::size_t i = 0;
+    for (; i < rest.size() && (quoted || rest[i] != ';'); ++i) {
+        if (rest[i] == '"') {
+            quoted = !quoted;
+            continue;
+        }
+        if (quoted && rest[i] == '\\' && i + 1 < rest.size()) ++i;
+        parameter += rest[i];
+    }
+    // Nothing is called so, and nothing is taken for it.
+    if (quoted) parameter += '"';
+    rest.remove_prefix(i);
+    return parameter;
+}
+
+bool has_other_charset(std::string_view type) {
+    type.remove_prefix(std::min(type.find(';'), type.size()));
+    while (!type.empty()) {
+        type.remove_prefix(1);
+        const std::string parameter = take_parameter(type);
+        const std::string_view text = parameter;
+        const std::size_t equals = std::min(text.find('='), text.size());
+        if (!equal_in_any_case(trimmed(text.substr(0, equals)), "charset")) continue;
+        const auto charset = trimmed(text.substr(std::min(equals + 1, text.size())));
+        if (!equal_in_any_case(charset, "utf-8") && !equal_in_any_case(charset, "utf8")) {
+            return true;
+        }
+    }
+    return false;
+}
+
+Problem unsupported(std::string detail) {
+    return {
+        415,
+        "unsupported-media-type",
+        "The body is not JSON in UTF-8",
+        std::move(detail)};
+}
+
 std::string range(std::int64_t least, std::int64_t most) {
     return fmt::format("must be a whole number from {} to {}", least, most);
 }
@@ -33,13 +83,13 @@ std::string range(std::int64_t least, std::int64_t most) {
 }  // namespace
 
 JsonBody::JsonBody(const Request& request) {
-    if (const auto type = request.header("Content-Type"); type && !is_json_type(*type)) {
-        problem_ = Problem{
-            415,
-            "unsupported-media-type",
-            "The body is not JSON",
-            "the content type must be application/json"};
-        return;
+    if (const auto type = request.header("Content-Type")) {
+        if (!is_json_type(*type)) {
+            problem_ = unsupported("the content type must be application/json");
+        } else if (has_other_charset(*type)) {
+            problem_ = unsupported("the charset must be utf-8");
+        }
+        if (problem_) return;
     }
     if ((problem_ = read_json(request.body, owned_))) return;
     object_ = owned_.if_object();

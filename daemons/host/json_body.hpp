@@ -35,8 +35,8 @@ struct TextRule {
     @endcode
 
     The text must be one that @ref read_json takes; so a field given twice is a finding.
-    The content type must be absent, `application/json` or `*+json`; else the problem is a
-    415. Fields that nobody asks for are ignored.
+    The content type must be absent, `application/json` or `*+json`, and its charset
+   absent or UTF-8; else the problem is a 415. Fields that nobody asks for are ignored.
 */
 class JsonBody {
 public:

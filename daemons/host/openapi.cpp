@@ -61,6 +61,11 @@ json::object responses_of(const Route& route) {
         }
         entry["description"] = reply.description;
     }
+    if (!route.doc.body.empty()) {
+        // Whoever reads a body refuses these.
+        responses["415"] = {
+            {"description", "The body is not JSON in UTF-8, or it has a content coding"}};
+    }
     if (route.doc.replies.empty()) responses["200"] = {{"description", "Done"}};
     responses["default"] = {{"$ref", "#/components/responses/Problem"}};
     return responses;

@@ -169,6 +169,44 @@ TEST_CASE("A content type that is not JSON is a 415") {
     CHECK(status("application/x-www-form-urlencoded") == 415);
 }
 
+TEST_CASE("M6: a charset other than UTF-8 is a 415") {
+    const auto problem = [](std::string_view parameters) {
+        Request request = with_body("{}");
+        request.add_header("Content-Type", "application/json" + std::string{parameters});
+        const JsonBody body{request};
+        return body.failed() ? body.problem() : Problem{200};
+    };
+    for (std::string_view good :
+         {"",
+          ";",
+          "; ; charset=utf-8 ;",
+          ";charset=UTF-8",
+          ";CharSet=\"Utf-8\"",
+          "; charset=\"u\\tf-8\"",
+          "; charset=utf8",
+          "; profile=\"; charset=utf-16\"",
+          "; profile=\"\\\"; charset=utf-16\"; charset=utf-8",
+          "; charsets=utf-16"}) {
+        CAPTURE(good);
+        CHECK(problem(good).status == 200);
+    }
+    for (std::string_view bad :
+         {"; charset=utf-16",
+          ";charset=\"utf-16\"",
+          "; CHARSET=iso-8859-1",
+          "; profile=a;charset=utf-16le",
+          "; profile=\"\\\"\"; charset=utf-16",
+          "; charset=utf-8; charset=utf-16",
+          "; charset=utf-80",
+          "; charset=\"utf-8",
+          "; charset=",
+          "; charset"}) {
+        CAPTURE(bad);
+        CHECK(problem(bad).status == 415);
+        CHECK(problem(bad).detail == "the charset must be utf-8");
+    }
+}
+
 TEST_CASE("M3: query parameters are read with their types") {
     const auto problem = [](std::string_view target) -> std::string {
         const Request request{Method::post, target};

@@ -38,4 +38,15 @@ TEST_CASE("X1, M2-M9: the OpenAPI document lists every route at every prefix") {
     }
     has("/test/crash", "post");
     has("/api/test/crash", "post");
+    // Each route that reads a body refuses one that is not JSON in UTF-8.
+    std::size_t with_body = 0;
+    for (const auto& path : paths) {
+        for (const auto& [method, operation] : path.value().as_object()) {
+            const bool reads = operation.as_object().contains("requestBody");
+            CAPTURE(std::string{path.key()});
+            CHECK(operation.at("responses").as_object().contains("415") == reads);
+            with_body += reads ? 1 : 0;
+        }
+    }
+    CHECK(with_body >= 10);
 }
