@@ -65,7 +65,7 @@ struct Settlement {
     @li `settle` applies all verdicts in one transaction. A row that is no longer this
         relay's (it was reset as stale) is left alone.
     @li `reset_stale` makes rows NEW again that have been PROCESSING for longer than
-   `age`, whoever claimed them, and counts nothing.
+        `age`, whoever claimed them, and counts nothing.
     @li `depth` counts rows that are NEW or PROCESSING, and the age of the oldest.
 
     A source applies a call to all its rows or to none, so one row that the table refuses
@@ -153,6 +153,10 @@ struct RelayOptions {
 
     /// Seed of the jitter; 0 takes one from the system.
     std::uint64_t seed = 0;
+
+    /// The clock of the sweeps and of @ref RelaySnapshot::paused_since. Default
+    /// `Clock::now`.
+    std::function<TimePoint()> now = [] { return Clock::now(); };
 };
 
 /// The state of a @ref Relay at one moment; counters ascend for ever.
@@ -203,18 +207,29 @@ std::optional<Failure> find_defect(const ClaimedEvent& event);
 /** Moves events from a source to a sink: at least once, in order for each key.
 
     Claims a batch, delivers it, settles it, and waits when there is nothing to do. While
-   the sink or the source is down it pauses with growing waits and counts nothing against
-   the events. Several relays may work on one source.
+    the sink or the source is down it pauses with growing waits and counts nothing against
+    the events. Several relays may work on one table, each with its own source.
+
+    A verdict that the source does not take is kept and tried again until it does, and
+    nothing is claimed or reset as stale before: the relay never takes a row that it holds
+    itself for abandoned. A row that another relay reset meanwhile is left to that one.
+
+    An event comes twice if its relay ended between delivery and verdict, if the delivery
+    was in doubt (the sink gave no answer in its time), or if its verdict was not written
+    for longer than @ref RelayOptions::stale_after and another relay reset the row. That
+    is one batch at most each time.
 
     @par Thread safety
-    `wake` and `snapshot`: safe. Others: from the executor of the relay.
+    `stop`, `wake` and `snapshot`: safe. `run` and `run_once`: from any thread, one of
+    them at a time. The executor may have many threads: the relay has a strand of its own
+    on it, where it calls the source, the sink and the observer, one at a time.
 
     @par Object lifetimes
     Source and sink must outlive the relay. The relay must outlive `run`.
 */
 class Relay {
 public:
-    /// Called after each batch and change of state, on the relay's executor; must not
+    /// Called after each batch and change of state, on the relay's strand; must not
     /// throw.
     using Observer = std::function<void(const RelaySnapshot&)>;
 
@@ -230,7 +245,8 @@ public:
     Relay(const Relay&) = delete;
     Relay& operator=(const Relay&) = delete;
 
-    /** Works until @ref stop. Completes after the batch in hand is settled.
+    /** Works until @ref stop. Completes after the batch in hand is settled, on the
+        executor of the coroutine that awaits it.
 
         @par Cancellation
         `stop` is the way to end it; cancelling the coroutine abandons the batch in hand,
@@ -241,10 +257,11 @@ public:
     /** Claims, delivers and settles one batch. @return Rows claimed. */
     net::awaitable<Result<std::size_t>> run_once();
 
-    /// Lets @ref run complete after the batch in hand.
+    /// Lets @ref run complete after the batch in hand. Never waits.
     void stop();
 
     /// Ends an idle wait at once; a writer in the same process calls it after its commit.
+    /// Never waits.
     void wake();
 
     RelaySnapshot snapshot() const;

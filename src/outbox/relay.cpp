@@ -3,6 +3,7 @@
 
 #include "isolating_source.hpp"
 
+#include <boost/asio/co_spawn.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/steady_timer.hpp>
@@ -10,6 +11,7 @@
 #include <boost/asio/use_awaitable.hpp>
 
 #include <algorithm>
+#include <atomic>
 #include <mutex>
 #include <random>
 #include <stdexcept>
@@ -29,6 +31,7 @@ RelayOptions checked(const RelayOptions& options) {
     if (options.stale_after < milliseconds{1000}) {
         throw std::invalid_argument("RelayOptions::stale_after must be at least 1 s");
     }
+    if (!options.now) throw std::invalid_argument("RelayOptions::now is empty");
     return options;
 }
 
@@ -57,7 +60,7 @@ struct Relay::Impl {
         RelayOptions opts,
         Observer obs
     )
-        : executor(std::move(ex)),
+        : strand(net::make_strand(std::move(ex))),
           source(from),
           rows(from),
           sink(to),
@@ -67,9 +70,10 @@ struct Relay::Impl {
           pause(options.pause),
           idle(idle_policy(options.poll_interval)),
           random(seed_of(options)),
-          timer(executor) {}
+          timer(strand) {}
 
-    net::any_io_executor executor;
+    // All that is neither atomic nor behind the mutex is used on the strand alone.
+    net::strand<net::any_io_executor> strand;
     ClaimSource& source;
     detail::IsolatingSource rows;
     EventSink& sink;
@@ -81,14 +85,13 @@ struct Relay::Impl {
     std::mt19937_64 random;
     net::steady_timer timer;
 
-    bool stopping = false;
+    std::atomic<bool> stopping = false;
     bool woken = false;
     bool waiting_wakeably = false;
     std::uint32_t empty_looks = 0;
     std::uint32_t failures = 0;
     // Verdicts that the source has not taken yet; nothing is claimed while there are any.
     std::vector<Settlement> unsettled;
-    TimePoint unsettled_since{};
     TimePoint next_sweep{};
     TimePoint next_depth{};
 
@@ -139,12 +142,6 @@ struct Relay::Impl {
 
     net::awaitable<Result<void>> settle() {
         if (unsettled.empty()) co_return Result<void>{};
-        if (Clock::now() - unsettled_since > options.stale_after) {
-            // The rows were reset as stale by now; to settle them would be refused
-            // anyway.
-            unsettled.clear();
-            co_return Result<void>{};
-        }
         auto settling = co_await rows.settle(std::move(unsettled));
         unsettled = std::move(settling.left);
         count(settling.settled);
@@ -162,7 +159,6 @@ struct Relay::Impl {
         if (!claim.events) co_return claim.events.error();
         const std::size_t claimed = claim.events->size();
         if (claimed == 0) co_return std::size_t{0};
-        unsettled_since = Clock::now();
         update([&](RelaySnapshot& s) { s.claimed += claimed; });
 
         const auto events = set_defective_apart(std::move(*claim.events));
@@ -206,9 +202,15 @@ struct Relay::Impl {
         co_return down;
     }
 
+    net::awaitable<Result<std::int64_t>> reset_stale() {
+        // A row whose verdict is kept here is not abandoned, however old its claim is.
+        if (!unsettled.empty()) co_return std::int64_t{0};
+        co_return co_await source.reset_stale(options.stale_after);
+    }
+
     // Housekeeping that need not happen on each turn.
     net::awaitable<Result<void>> sweep() {
-        const auto now = Clock::now();
+        const auto now = options.now();
         // What is refused here must not keep events from being delivered: a source that
         // is down says so to the next claim too.
         const auto refused = [this](const Failure& failure) {
@@ -218,9 +220,12 @@ struct Relay::Impl {
         };
         if (now >= next_sweep) {
             rows.forget();
-            auto reset = co_await source.reset_stale(options.stale_after);
-            if (!reset && !refused(reset.error())) co_return reset.error();
             next_sweep = now + options.stale_after / 4;
+            auto reset = co_await reset_stale();
+            if (!reset && !refused(reset.error())) {
+                next_sweep = now;
+                co_return reset.error();
+            }
             if (reset && *reset > 0) {
                 update([&](RelaySnapshot& s) {
                     s.stale_reset += static_cast<std::uint64_t>(*reset);
@@ -249,7 +254,7 @@ struct Relay::Impl {
         ++failures;
         update([&](RelaySnapshot& s) {
             ++s.pauses;
-            if (!s.paused) s.paused_since = Clock::now();
+            if (!s.paused) s.paused_since = options.now();
             s.paused = true;
             s.reason = failure.message();
         });
@@ -287,7 +292,8 @@ struct Relay::Impl {
                 co_await wait(idle.delay(++empty_looks, 0), true);
             }
         }
-        // Last chance for verdicts whose source was down; what is left is reset as stale.
+        // Last chance for verdicts whose source was down; what is left is reset as stale
+        // by the relays that go on.
         (void)co_await settle();
     }
 };
@@ -307,21 +313,23 @@ Relay::~Relay() = default;
 
 net::awaitable<void> Relay::run() {
     const auto impl = impl_;
-    co_await impl->run();
+    co_await net::co_spawn(impl->strand, impl->run(), net::use_awaitable);
 }
 
 net::awaitable<Result<std::size_t>> Relay::run_once() {
     const auto impl = impl_;
-    co_return co_await impl->batch(impl->options.batch_size);
+    auto work = impl->batch(impl->options.batch_size);
+    auto done = co_await net::co_spawn(impl->strand, std::move(work), net::use_awaitable);
+    co_return done;
 }
 
 void Relay::stop() {
     impl_->stopping = true;
-    impl_->timer.cancel();
+    net::post(impl_->strand, [impl = impl_] { impl->timer.cancel(); });
 }
 
 void Relay::wake() {
-    net::post(impl_->executor, [impl = impl_] {
+    net::post(impl_->strand, [impl = impl_] {
         impl->woken = true;
         impl->empty_looks = 0;
         if (impl->waiting_wakeably) impl->timer.cancel();

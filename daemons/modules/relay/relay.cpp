@@ -10,6 +10,7 @@
 #include <resilience/prometheus/metrics.hpp>
 
 #include <boost/asio/as_tuple.hpp>
+#include <boost/asio/bind_executor.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/deferred.hpp>
 #include <boost/asio/steady_timer.hpp>
@@ -138,7 +139,7 @@ struct RelayLoop::Impl {
               [this](const RelaySnapshot& now) { observe(now); }
           ) {}
 
-    // Runs on the relay's executor alone.
+    // Runs on the relay's strand alone.
     void observe(const RelaySnapshot& now) {
         metrics.show(now);
         if (now.paused && now.reason != reason) {
@@ -172,14 +173,18 @@ struct RelayLoop::Impl {
     // The App ends background work by cancelling it. That would abandon the batch in
     // hand, so the cancellation is taken here and the relay is asked to stop.
     net::awaitable<void> run() {
-        net::steady_timer done(app.executor(), net::steady_timer::time_point::max());
+        // A strand where the App has many threads: what the two coroutines share is
+        // touched on it alone.
+        const auto strand = co_await net::this_coro::executor;
+        net::steady_timer done(strand, net::steady_timer::time_point::max());
         std::exception_ptr error;
         bool finished = false;
-        net::co_spawn(app.executor(), relay.run(), [&](std::exception_ptr e) {
+        auto ended = [&](std::exception_ptr e) {
             error = e;
             finished = true;
             done.cancel();
-        });
+        };
+        net::co_spawn(strand, relay.run(), net::bind_executor(strand, std::move(ended)));
         (void)co_await done.async_wait(net::as_tuple(net::deferred));
         co_await net::this_coro::reset_cancellation_state(net::disable_cancellation{});
         relay.stop();

@@ -1,135 +1,15 @@
 // SPDX-License-Identifier: MIT
 #include <resilience/relay.hpp>
 
-#include <boost/asio/co_spawn.hpp>
-#include <boost/asio/detached.hpp>
-#include <boost/asio/io_context.hpp>
+#include "unit/outbox/relay_world.hpp"
 
 #include <doctest/doctest.h>
 
-#include <deque>
-#include <functional>
-#include <map>
-#include <optional>
 #include <string>
 
-using namespace resilience;
-using namespace std::chrono_literals;
+using namespace relay_world;
 
 namespace {
-
-ClaimedEvent claimed(
-    std::int64_t seq, std::int32_t retry_count = 0, std::int32_t max_retries = 3
-) {
-    return {
-        .event =
-            {.id = std::to_string(seq),
-             .aggregate_type = "user",
-             .aggregate_id = "7",
-             .event_type = "user.created",
-             .max_retries = max_retries},
-        .seq = seq,
-        .retry_count = retry_count};
-}
-
-// A source whose rows and faults the test writes down beforehand.
-struct ScriptedSource : ClaimSource {
-    std::deque<ClaimedEvent> rows;
-    std::deque<Failure> claim_failures;
-    std::deque<Failure> settle_failures;
-    // What each sweep and each look at the depth fail of.
-    std::optional<Failure> sweep_failure;
-    std::vector<std::size_t> limits;
-    std::vector<Settlement> settled;
-    int stale_sweeps = 0;
-    std::function<void()> on_empty = [] {};
-
-    net::awaitable<Result<std::vector<ClaimedEvent>>> claim(std::size_t limit) override {
-        limits.push_back(limit);
-        if (!claim_failures.empty()) co_return take(claim_failures);
-        std::vector<ClaimedEvent> batch;
-        while (!rows.empty() && batch.size() < limit) {
-            batch.push_back(std::move(rows.front()));
-            rows.pop_front();
-        }
-        if (batch.empty()) on_empty();
-        co_return batch;
-    }
-    net::awaitable<Result<void>> settle(std::vector<Settlement> settlements) override {
-        if (!settle_failures.empty()) co_return take(settle_failures);
-        settled.insert(settled.end(), settlements.begin(), settlements.end());
-        co_return Result<void>{};
-    }
-    net::awaitable<Result<std::int64_t>> reset_stale(std::chrono::milliseconds) override {
-        ++stale_sweeps;
-        if (sweep_failure) co_return *sweep_failure;
-        co_return std::int64_t{2};
-    }
-    net::awaitable<Result<Depth>> depth() override {
-        if (sweep_failure) co_return *sweep_failure;
-        co_return Depth{.events = 9, .oldest = 5ms};
-    }
-    net::awaitable<Result<Probe>> probe() override { co_return Probe{}; }
-    void leave_out(std::vector<std::int64_t>) override {}
-    net::awaitable<Result<void>> give_up(std::int64_t, std::string) override {
-        co_return Result<void>{};
-    }
-
-private:
-    static Failure take(std::deque<Failure>& from) {
-        auto failure = std::move(from.front());
-        from.pop_front();
-        return failure;
-    }
-};
-
-struct ScriptedSink : EventSink {
-    std::map<std::int64_t, std::deque<Failure>> failures;
-    std::vector<std::int64_t> delivered;
-    int calls = 0;
-
-    net::awaitable<std::vector<Result<void>>> deliver(std::span<const ClaimedEvent> events
-    ) override {
-        ++calls;
-        std::vector<Result<void>> results;
-        for (const auto& event : events) {
-            auto& script = failures[event.seq];
-            if (script.empty()) {
-                delivered.push_back(event.seq);
-                results.emplace_back();
-            } else {
-                results.emplace_back(std::move(script.front()));
-                script.pop_front();
-            }
-        }
-        co_return results;
-    }
-};
-
-struct World {
-    net::io_context io;
-    ScriptedSource source;
-    ScriptedSink sink;
-    std::optional<Relay> relay;
-    // What each look at a paused relay told.
-    std::vector<TimePoint> paused_since;
-
-    explicit World(RelayOptions options = {}) {
-        options.seed = 1;
-        options.pause = {.base = 1ns, .cap = 1ns};
-        const auto note = [this](const RelaySnapshot& now) {
-            if (now.paused) paused_since.push_back(now.paused_since);
-        };
-        relay.emplace(io.get_executor(), source, sink, options, note);
-        source.on_empty = [this] { relay->stop(); };
-    }
-    // Runs until the source is empty, which stops the relay.
-    RelaySnapshot run() {
-        net::co_spawn(io, relay->run(), net::detached);
-        io.run();
-        return relay->snapshot();
-    }
-};
 
 const RetryPolicy policy{{.base = 1s, .jitter = Jitter::none}};
 
@@ -320,6 +200,27 @@ TEST_CASE(
     CHECK(world.source.limits.size() == 3);
 }
 
+TEST_CASE(
+    "O6: a relay keeps its verdicts for as long as it takes and never resets the rows "
+    "that it holds itself"
+) {
+    TimePoint now = Clock::now();
+    World world{{.batch_size = 2, .stale_after = 16s, .now = [&now] { return now; }}};
+    world.source.rows = {claimed(1), claimed(2), claimed(3)};
+    for (int i = 0; i < 5; ++i) {
+        world.source.settle_failures.push_back(fail(Errc::unavailable, "57P03"));
+    }
+    world.source.on_settle = [&now] { now += 10s; };
+    const auto state = world.run();
+    CHECK(world.source.sweeps_while_held == 0);
+    CHECK(world.source.held == 0);
+    CHECK(world.source.settled.size() == 3);
+    CHECK(world.sink.delivered == std::vector<std::int64_t>{1, 2, 3});
+    CHECK(state.sent == 3);
+    // What others left is looked for again afterwards.
+    CHECK(world.source.stale_sweeps == 2);
+}
+
 TEST_CASE("wake ends an idle wait at once") {
     World world{{.poll_interval = std::chrono::hours{10}}};
     int looks = 0;
@@ -372,6 +273,7 @@ TEST_CASE("a bad relay option is named") {
     CHECK_THROWS_WITH(
         make({.stale_after = 1ms}), "RelayOptions::stale_after must be at least 1 s"
     );
+    CHECK_THROWS_WITH(make({.now = {}}), "RelayOptions::now is empty");
     CHECK_THROWS_WITH(
         make({.retry = {.base = 0s}}), "RetryOptions::base must be positive"
     );
