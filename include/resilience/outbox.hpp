@@ -23,9 +23,14 @@ struct OutboxOptions {
     /// default 3 (M15; the row wins over the relay, X6).
     std::int32_t max_retries = 3;
 
-    /// Largest content in bytes. Positive; default 1,000,000, below Kafka's 1 MiB per
-    /// message so that headers fit too.
+    /// Largest content in bytes, as written and as a `jsonb` column gives it back: with a
+    /// space after each comma and colon, and numbers without an exponent. Positive;
+    /// default 1,000,000, below Kafka's 1 MiB per message so that headers fit too.
     std::size_t max_event_bytes = 1'000'000;
+
+    /// Largest sum of the headers in bytes: of each its name, its value and 16 more.
+    /// Default 32 KiB.
+    std::size_t max_header_bytes = 32 * 1024;
 
     /// Lanes that keys are spread over. 1 to 64; default 4. A key stays in its lane.
     std::int16_t lanes = 4;
@@ -66,7 +71,8 @@ public:
         @par Errors
         @li Errc::invalid_request A field is empty, too long, or not valid UTF-8;
        `event_data` is not JSON. The detail names the field. Nothing was sent.
-        @li Errc::too_large `event_data` is larger than allowed. Nothing was sent.
+        @li Errc::too_large `event_data` or the headers are larger than allowed. Nothing
+            was sent.
         @li Those of the transaction.
     */
     template <class Transaction>

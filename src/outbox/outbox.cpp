@@ -3,6 +3,8 @@
 
 #include <resilience/detail/utf8.hpp>
 
+#include "jsonb_text.hpp"
+
 #include <boost/json/basic_parser_impl.hpp>
 #include <boost/json/object.hpp>
 #include <boost/json/serialize.hpp>
@@ -18,6 +20,8 @@ namespace {
 namespace json = boost::json;
 
 constexpr std::size_t name_bytes = 255;
+// What a message spends on a header besides its name and value, at most.
+constexpr std::size_t header_overhead = 16;
 
 // Accepts what a jsonb column accepts: JSON whose strings hold no NUL, not even an
 // escaped one.
@@ -94,14 +98,23 @@ std::optional<Failure> check_event(const Event& event, const OutboxOptions& opti
     }
     if (auto failure = check_name("partition_key", *event.partition_key, false))
         return failure;
+    std::size_t header_bytes = 0;
     for (const auto& [name, value] : event.headers) {
         if (auto failure = check_name("headers", name, true)) return failure;
+        header_bytes += name.size() + value.size() + header_overhead;
         if (!detail::is_storable_text(value)) {
             return fail(
                 Errc::invalid_request,
                 "headers: " + name + " is not valid UTF-8 without NUL"
             );
         }
+    }
+    if (header_bytes > options.max_header_bytes) {
+        return fail(
+            Errc::too_large,
+            "headers: are longer than " + std::to_string(options.max_header_bytes) +
+                " bytes"
+        );
     }
     if (!Uuid::parse(event.id)) return fail(Errc::invalid_request, "id: is not a UUID");
     if (*event.max_retries < 0)
@@ -115,6 +128,13 @@ std::optional<Failure> check_event(const Event& event, const OutboxOptions& opti
     }
     if (!is_json(event.event_data)) {
         return fail(Errc::invalid_request, "event_data: is not JSON without NUL");
+    }
+    if (detail::jsonb_text_bound(event.event_data) > options.max_event_bytes) {
+        return fail(
+            Errc::too_large,
+            "event_data: would come back from a jsonb column as more than " +
+                std::to_string(options.max_event_bytes) + " bytes"
+        );
     }
     return std::nullopt;
 }

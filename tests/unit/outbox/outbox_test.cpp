@@ -3,8 +3,10 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <set>
 #include <string>
+#include <utility>
 
 using namespace resilience;
 
@@ -117,6 +119,53 @@ TEST_CASE("O5: event_data is one JSON text without NUL") {
     auto event = user_created();
     CHECK(refusal(event, {.max_event_bytes = 3}) == "event_data: is longer than 3 bytes");
     CHECK(Outbox{{.max_event_bytes = 3}}.prepare(event).error() == Errc::too_large);
+}
+
+TEST_CASE("O5: event_data is measured as a jsonb column gives it back") {
+    // What is written, and what PostgreSQL makes of it at most.
+    const std::pair<std::string, std::size_t> texts[] = {
+        {"[1,1]", 6},
+        {" [ 1 , 1 ] ", 6},
+        {R"({"a":1,"b,c:":[]})", 20},
+        {R"(["\\",":","\"",","])", 22},
+        {"1e400", 401},
+        {"-1.5E+2", 4},
+        {"25e-3", 5},
+        {"100E-3", 5},
+        {"1.50e1", 4},
+        {"[true,null]", 12},
+        {"0.5e0", 3},
+    };
+    for (const auto& expected : texts) {
+        const auto& text = expected.first;
+        const auto bytes = expected.second;
+        CAPTURE(text);
+        auto event = user_created();
+        event.event_data = text;
+        const auto limit = std::max(bytes, text.size());
+        CHECK(Outbox{{.max_event_bytes = limit}}.prepare(event).has_value());
+        if (bytes <= text.size()) continue;
+        const auto row = Outbox{{.max_event_bytes = bytes - 1}}.prepare(event);
+        REQUIRE_FALSE(row.has_value());
+        CHECK(row.error() == Errc::too_large);
+    }
+    auto event = user_created();
+    event.event_data = "[";
+    for (int i = 0; i < 499'998; ++i) event.event_data += "1,";
+    event.event_data += "1]";
+    CHECK(event.event_data.size() < Outbox{}.options().max_event_bytes);
+    CHECK(Outbox{}.prepare(event).error() == Errc::too_large);
+    event.event_data = "[1e999999,1e-999999]";
+    CHECK(Outbox{}.prepare(event).error() == Errc::too_large);
+}
+
+TEST_CASE("O5: headers that would not fit beside the largest content are refused") {
+    auto event = user_created();
+    event.headers = {{"a", std::string(32 * 1024 - 17, 'v')}};
+    CHECK(Outbox{}.prepare(event).has_value());
+    event.headers.emplace_back("b", "");
+    CHECK(Outbox{}.prepare(event).error() == Errc::too_large);
+    CHECK(refusal(event) == "headers: are longer than 32768 bytes");
 }
 
 TEST_CASE("a key stays in its lane, whatever the version of the library") {
