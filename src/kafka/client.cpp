@@ -11,8 +11,6 @@
 namespace resilience::kafka::detail {
 namespace {
 
-constexpr int syslog_warning = 4;
-
 void on_log(const rd_kafka_t* client, int severity, const char*, const char* line) {
     // Called from C: nothing may leave.
     try {
@@ -96,20 +94,6 @@ std::int64_t milliseconds_of(WallClock::time_point time) {
 }
 
 }  // namespace
-
-void ClientLog::write(int severity, std::string_view line, TimePoint now) {
-    if (severity <= syslog_warning) {
-        const std::lock_guard lock(mutex_);
-        trouble_ = line;
-        troubled_at_ = now;
-    }
-    if (hook_) hook_(severity, line);
-}
-
-std::string ClientLog::trouble_since(TimePoint since) const {
-    const std::lock_guard lock(mutex_);
-    return troubled_at_ >= since ? trouble_ : std::string{};
-}
 
 Client::Client(const Settings& settings, LogHook log)
     : log_(std::make_unique<ClientLog>(std::move(log))),

@@ -7,33 +7,16 @@
 #include <resilience/kafka/message.hpp>
 #include <resilience/kafka/producer_options.hpp>
 
+#include "kafka/client_log.hpp"
 #include "kafka/configuration.hpp"
 #include "kafka/handles.hpp"
 
 #include <chrono>
 #include <memory>
-#include <mutex>
 #include <string>
 #include <string_view>
 
 namespace resilience::kafka::detail {
-
-/// The log of one client, which its threads write to.
-class ClientLog {
-public:
-    explicit ClientLog(LogHook hook) : hook_(std::move(hook)) {}
-
-    void write(int severity, std::string_view line, TimePoint now);
-
-    /// The last error or warning that is not older than `since`; may be empty.
-    std::string trouble_since(TimePoint since) const;
-
-private:
-    LogHook hook_;
-    mutable std::mutex mutex_;
-    std::string trouble_;
-    TimePoint troubled_at_{};
-};
 
 /// Receives the report of the message that was produced with it as its mark. Called
 /// inside of @ref Client::serve alone.

@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: MIT
+#include <src/kafka/client_log.hpp>
+
+#include <doctest/doctest.h>
+
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+using namespace resilience;
+
+TEST_CASE("the warning about the setting that the order of keys rests on is for debugging"
+) {
+    std::vector<std::pair<int, std::string>> lines;
+    kafka::detail::ClientLog log([&lines](int severity, std::string_view line) {
+        lines.emplace_back(severity, line);
+    });
+    const auto now = Clock::now();
+    const std::string expected =
+        "[thrd:app]: Configuration property enable.gapless.guarantee is experimental";
+    log.write(4, expected, now);
+    CHECK(lines.back() == std::pair{7, expected});
+    CHECK(log.trouble_since(now).empty());
+
+    // Whatever else is said of it, or is experimental, is still a warning.
+    for (const std::string line :
+         {"enable.gapless.guarantee: not supported", "partitioner is experimental"}) {
+        log.write(4, line, now);
+        CHECK(lines.back() == std::pair{4, line});
+        CHECK(log.trouble_since(now) == line);
+    }
+}
