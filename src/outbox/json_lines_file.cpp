@@ -2,6 +2,7 @@
 #include "json_lines_file.hpp"
 
 #include <resilience/clock.hpp>
+#include <resilience/retry_policy.hpp>
 
 #include <fcntl.h>
 #include <sys/file.h>
@@ -20,6 +21,13 @@ constexpr std::size_t chunk_bytes = 64 * 1024;
 constexpr std::size_t write_bytes = 1024 * 1024;
 // An id has at most 255 bytes, each of which JSON may write as six.
 constexpr std::size_t head_bytes = 2048;
+// A lock on a file knows no deadline, so it is asked for with growing waits.
+constexpr RetryPolicy lock_waits{{
+    .base = std::chrono::milliseconds{1},
+    .factor = 2.0,
+    .cap = std::chrono::milliseconds{50},
+    .jitter = Jitter::none,
+}};
 constexpr std::string_view line_start = R"({"specversion":"1.0","id":")";
 
 Failure system_failure(const std::filesystem::path& path, const char* action, int error) {
@@ -136,14 +144,13 @@ Result<void> JsonLinesFile::lock_current() {
     return fail(Errc::storage_full, path_.string() + ": is replaced again and again");
 }
 
-// A lock on a file knows no deadline, so it is asked for with growing waits.
 Result<void> JsonLinesFile::wait_for_lock() {
     const auto deadline = Clock::now() + lock_timeout_;
-    std::chrono::milliseconds wait{1};
-    for (;;) {
+    for (std::uint32_t refusals = 0;;) {
         if (::flock(file_.get(), LOCK_EX | LOCK_NB) == 0) return {};
         if (errno == EINTR) continue;
         if (errno != EWOULDBLOCK) return system_failure(path_, "lock", errno);
+        const auto wait = lock_waits.delay(++refusals, 0);
         std::unique_lock lock(mutex_);
         if (wake_.wait_for(lock, wait, [this] { return stopped_; })) {
             return fail(Errc::cancelled, path_.string() + ": the sink was destroyed");
@@ -153,7 +160,6 @@ Result<void> JsonLinesFile::wait_for_lock() {
                 Errc::timed_out, path_.string() + ": another process holds the lock"
             );
         }
-        wait = std::min(wait * 2, std::chrono::milliseconds{50});
     }
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "connection.hpp"
 
+#include <resilience/retry_policy.hpp>
 #include <resilience/sqlite/result_code.hpp>
 
 #include <sqlite3.h>
@@ -18,6 +19,14 @@ namespace {
 
 // Instructions of SQLite's machine between two looks at the deadline: some microseconds.
 constexpr int progress_steps = 1000;
+
+// Waits while another connection holds the lock of the file.
+constexpr RetryPolicy busy_waits{{
+    .base = std::chrono::milliseconds{1},
+    .factor = 2.0,
+    .cap = std::chrono::milliseconds{20},
+    .jitter = Jitter::none,
+}};
 
 int bind(sqlite3_stmt* statement, int place, const Value& value) {
     return std::visit(
@@ -322,7 +331,7 @@ int Connection::on_busy(void* self, int tries) {
     const auto now = Clock::now();
     if (tries == 0) connection.busy_since_ = now;
     if (now - connection.busy_since_ >= connection.options_.busy_timeout) return 0;
-    const auto wait = std::chrono::milliseconds{std::min(1 << std::min(tries, 5), 20)};
+    const auto wait = busy_waits.delay(static_cast<std::uint32_t>(tries) + 1, 0);
     return connection.interrupt_->wait(wait) ? 1 : 0;
 }
 
