@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: MIT
 #include <src/kafka/event_message.hpp>
 
+#include <resilience/kafka/producer_options.hpp>
+#include <resilience/outbox.hpp>
+
 #include <doctest/doctest.h>
 
 #include <algorithm>
@@ -55,4 +58,23 @@ TEST_CASE("M12: a message carries the CloudEvents headers and the event's own") 
     CHECK(has("ce_subject", "7"));
     CHECK(has("content-type", "application/json"));
     CHECK(has("traceparent", "00-a-b-01"));
+}
+
+TEST_CASE("O5: the largest event that an outbox accepts fits into a message") {
+    const resilience::OutboxOptions limits;
+    const std::string name(255, 'n');
+    auto event = an_event();
+    event.aggregate_type = event.aggregate_id = event.event_type = name;
+    event.partition_key = name;
+    event.event_data = '"' + std::string(limits.max_event_bytes - 2, 'x') + '"';
+    // As many short ones as there may be: they cost most besides their names.
+    event.headers.assign(limits.max_header_bytes / 17, {"h", ""});
+    const auto row = resilience::Outbox{}.prepare(event);
+    REQUIRE(row.has_value());
+    const auto message = event_message(row->event, "/resilience/outbox");
+    auto bytes = message.key->size() + message.value->size();
+    for (const auto& header : message.headers) {
+        bytes += header.first.size() + header.second.size() + 16;
+    }
+    CHECK(bytes <= resilience::kafka::ProducerOptions{}.max_message_bytes);
 }
