@@ -15,6 +15,5 @@ int main(int argc, char** argv) {
     modules::backing::declare(config, settings);
     modules::backfill::declare(config, request);
     if (const auto code = config.read(argc, argv)) return *code;
-    modules::backing::resolve(config, settings);
     return modules::backfill::run_command(request, settings, OutboxOptions{});
 }

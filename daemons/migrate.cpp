@@ -16,6 +16,5 @@ int main(int argc, char** argv) {
     modules::backing::declare(config, settings);
     modules::migrations::declare(config, waits);
     if (const auto code = config.read(argc, argv)) return *code;
-    modules::backing::resolve(config, settings);
     return modules::migrations::run_command(command, settings, waits);
 }

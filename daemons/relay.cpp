@@ -16,19 +16,16 @@ int main(int argc, char** argv) {
         .name = "relay", .admin = host::Address{"0.0.0.0", 9103}, .serve = false};
     backing::DatabaseSettings database_settings;
     backing::KafkaSettings kafka;
-    // Of the programs that write the events; here they are checked alone.
-    backing::EventSettings events;
     relay::RelaySettings settings;
     declare(config, options);
     declare(config, database_settings);
     declare(config, kafka);
-    declare(config, events);
+    backing::leave_to_writers(config);
     declare(config, settings);
     if (const auto code = config.read(argc, argv)) return *code;
-    resolve(config, database_settings);
-    resolve(config, kafka);
     return host::run_program("relay", [&] {
         host::App app{options};
+        for (const auto& note : config.notes()) app.log().warn(note);
         backing::Database database{app.executor(), database_settings};
         relay::RelayLoop loop{app, database, settings, database_settings, kafka};
         return app.run();

@@ -30,8 +30,6 @@ int main(int argc, char** argv) {
     declare(config, bucket_settings);
     declare(config, test_endpoints);
     if (const auto code = config.read(argc, argv)) return *code;
-    resolve(config, database_settings);
-    resolve(config, redis);
     return host::run_program("unified-server", [&] {
         host::App app{options};
         backing::Database database{app.executor(), database_settings};

@@ -64,6 +64,19 @@ Config& Config::owns(std::string prefix) {
     return *this;
 }
 
+Config& Config::implies(std::string_view name, bool& flag) {
+    find(name)->assign.emplace_back([&flag](std::string_view) {
+        flag = true;
+        return std::string{};
+    });
+    return *this;
+}
+
+Config& Config::not_used(std::string name, std::string reason) {
+    not_used_.emplace(std::move(name), std::move(reason));
+    return *this;
+}
+
 Config::Setting* Config::find(std::string_view name) {
     const auto found =
         std::find_if(settings_.begin(), settings_.end(), [&](const Setting& setting) {
@@ -147,6 +160,14 @@ std::optional<std::string> Config::read_environment(const Environment& environme
             continue;
         }
         if (name.find('_') == std::string::npos) continue;
+        if (const auto found = not_used_.find(name); found != not_used_.end()) {
+            if (!value.empty()) {
+                notes_.push_back(
+                    fmt::format("{} is not used here: {}", name, found->second)
+                );
+            }
+            continue;
+        }
         if (auto meant = find_slip(name)) {
             return fmt::format(
                 "The setting {} is unknown; did you mean {}?", quote(name), *meant
@@ -214,10 +235,8 @@ std::string Config::help() const {
         const bool option = is_option(setting.name);
         std::string line = "  " + setting.name;
         if (!(option && setting.is_flag)) {
-            line += '=';
-            if (!setting.is_secret) line += setting.default_text;
+            line += '=' + setting.default_text;
         }
-        if (setting.is_secret) line += setting.default_text.empty() ? "" : "(not shown)";
         (option ? options : variables) += line + "\n      " + setting.description + '\n';
     }
     std::string text = usage + " [options]\n" + summary_ + "\n";

@@ -49,7 +49,8 @@ public:
         std::string name, std::string& value, std::string description, Check check = {}
     );
 
-    /// As @ref string, and never shown: not in `--help`, not in a sentence.
+    /// As @ref string; what is given is never shown. `--help` shows the default, which
+    /// everybody can read in the program.
     Config& secret(std::string name, std::string& value, std::string description);
 
     /// Takes the name of a topic, see `is_topic_name`.
@@ -118,6 +119,18 @@ public:
     /// Says that no other program has variables of this prefix, such as `BUCKET_`.
     Config& owns(std::string prefix);
 
+    /// Sets `flag` when a variable declared before is given a value.
+    Config& implies(std::string_view name, bool& flag);
+
+    /** Names a variable of another program, which here is not listed and does nothing.
+
+        @param reason Ends the note "`name` is not used here: ".
+    */
+    Config& not_used(std::string name, std::string reason);
+
+    /// A sentence for each variable that was given a value and is not used, for the log.
+    const std::vector<std::string>& notes() const noexcept { return notes_; }
+
     /// Whether the environment or the command line gave a value.
     bool is_set(std::string_view name) const;
 
@@ -177,6 +190,8 @@ private:
     std::vector<Setting> settings_;
     std::vector<Setting> positionals_;
     std::vector<std::string> owned_prefixes_;
+    std::map<std::string, std::string, std::less<>> not_used_;
+    std::vector<std::string> notes_;
     std::set<std::string, std::less<>> set_;
 };
 

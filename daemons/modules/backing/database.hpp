@@ -60,12 +60,8 @@ struct DatabaseSettings {
     }
 };
 
-/// Declares `DB_*`, `DATA_DIR` and `--postgres`. Call @ref resolve after the settings are
-/// read.
+/// Declares `DB_*`, `DATA_DIR` and `--postgres`.
 void declare(host::Config& config, DatabaseSettings& settings);
-
-/// Decides between PostgreSQL and SQLite from what was set.
-void resolve(const host::Config& config, DatabaseSettings& settings);
 
 /// The limits of the pool. A statement that outlives @ref DatabaseSettings::timeout is
 /// answered for a fifth of a second later at most. With

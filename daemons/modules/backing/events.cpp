@@ -16,6 +16,11 @@ void declare(host::Config& config, EventSettings& settings) {
     );
 }
 
+void leave_to_writers(host::Config& config) {
+    config.not_used("KAFKA_TOPIC", "unified-server writes the topic with each event")
+        .not_used("RELAY_MAX_RETRIES", "unified-server writes it with each event");
+}
+
 Outbox make_outbox(const EventSettings& settings) {
     return Outbox{
         {.topic = settings.topic,

@@ -13,8 +13,7 @@ class Config;
 
 namespace resilience::modules::backing {
 
-/// What a program writes with each event. Programs that only move events take the same
-/// settings, so that one environment serves all, and use none of them.
+/// What a program writes with each event.
 struct EventSettings {
     /// Where events go that name no topic (M14). Default `user-events`.
     std::string topic = "user-events";
@@ -25,6 +24,10 @@ struct EventSettings {
 
 /// Declares `KAFKA_TOPIC` and `RELAY_MAX_RETRIES`.
 void declare(host::Config& config, EventSettings& settings);
+
+/// For a program that writes no events: one environment may serve all, so the variables
+/// are no mistake there, but a note says that they do nothing.
+void leave_to_writers(host::Config& config);
 
 /// @throws std::invalid_argument Names the setting that is out of range.
 Outbox make_outbox(const EventSettings& settings);

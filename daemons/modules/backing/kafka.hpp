@@ -20,12 +20,8 @@ struct KafkaSettings {
     std::chrono::milliseconds delivery_timeout{10'000};
 };
 
-/// Declares `KAFKA_*`, but for the topic, and `--kafka`. Call @ref resolve after the
-/// settings are read.
+/// Declares `KAFKA_*`, but for the topic, and `--kafka`.
 void declare(host::Config& config, KafkaSettings& settings);
-
-/// Decides whether Kafka is used from what was set.
-void resolve(const host::Config& config, KafkaSettings& settings);
 
 }  // namespace resilience::modules::backing
 

@@ -26,11 +26,8 @@ struct RedisSettings {
     std::chrono::milliseconds timeout{1000};
 };
 
-/// Declares `REDIS_*` and `--redis`. Call @ref resolve after the settings are read.
+/// Declares `REDIS_*` and `--redis`.
 void declare(host::Config& config, RedisSettings& settings);
-
-/// Decides whether Redis is used from what was set.
-void resolve(const host::Config& config, RedisSettings& settings);
 
 /// @throws std::invalid_argument `REDIS_ADDR` is malformed.
 redis::ConnectionOptions connection_options(const RedisSettings& settings);

@@ -75,6 +75,7 @@ void declare(host::Config& config, DatabaseSettings& settings) {
         "PostgreSQL server; when set, it is used",
         check_database_host
     );
+    config.implies("DB_HOST", settings.use_postgres);
     config.integer("DB_PORT", settings.port, 1, 65535, "PostgreSQL port");
     config.string("DB_USER", settings.user, "PostgreSQL user");
     config.secret("DB_PASSWORD", settings.password, "PostgreSQL password");
@@ -103,10 +104,6 @@ void declare(host::Config& config, DatabaseSettings& settings) {
     );
 }
 
-void resolve(const host::Config& config, DatabaseSettings& settings) {
-    settings.use_postgres = settings.use_postgres || config.is_set("DB_HOST");
-}
-
 void declare(host::Config& config, RedisSettings& settings) {
     config.flag("--redis", settings.use_redis, "Use Redis with the defaults of REDIS_*");
     config.string(
@@ -115,6 +112,7 @@ void declare(host::Config& config, RedisSettings& settings) {
         "Redis server, host:port or unix:/path; when set, it is used",
         check_redis_address
     );
+    config.implies("REDIS_ADDR", settings.use_redis);
     config.secret("REDIS_PASSWORD", settings.password, "Redis password");
     config.integer("REDIS_DB", settings.database, 0, 1'000'000, "Redis database number");
     config.duration(
@@ -125,10 +123,6 @@ void declare(host::Config& config, RedisSettings& settings) {
         most_timeout,
         "Longest wait for one answer of Redis"
     );
-}
-
-void resolve(const host::Config& config, RedisSettings& settings) {
-    settings.use_redis = settings.use_redis || config.is_set("REDIS_ADDR");
 }
 
 redis::ConnectionOptions connection_options(const RedisSettings& settings) {
@@ -153,6 +147,7 @@ void declare(host::Config& config, KafkaSettings& settings) {
         "Kafka brokers, host:port,...; when set, they are used",
         check_brokers
     );
+    config.implies("KAFKA_BROKERS", settings.use_kafka);
     config.duration(
         "KAFKA_DELIVERY_TIMEOUT",
         settings.delivery_timeout,
@@ -161,10 +156,6 @@ void declare(host::Config& config, KafkaSettings& settings) {
         most_timeout,
         "Longest wait for the acknowledgement of an event"
     );
-}
-
-void resolve(const host::Config& config, KafkaSettings& settings) {
-    settings.use_kafka = settings.use_kafka || config.is_set("KAFKA_BROKERS");
 }
 
 }  // namespace resilience::modules::backing

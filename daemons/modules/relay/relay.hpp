@@ -28,7 +28,8 @@ struct RelaySettings {
     std::chrono::milliseconds stale_after{60'000};
 };
 
-/// Declares `RELAY_*`, but for `RELAY_MAX_RETRIES`: see @ref backing::EventSettings.
+/// Declares `RELAY_*`, but for `RELAY_MAX_RETRIES`, which @ref backing::EventSettings
+/// has.
 void declare(host::Config& config, RelaySettings& settings);
 
 /// How a relay is, as a part of a program: degraded while it is paused, down once that

@@ -17,7 +17,7 @@ struct Program {
     std::int64_t capacity = 10;
     double rate = 1;
     std::string algorithm = "token_bucket";
-    std::string password = "hunter2";
+    std::string password = "postgres";
     std::string name = "outbox_db";
     bool tests = false;
     bool postgres = false;
@@ -153,13 +153,44 @@ TEST_CASE("A value that is shown is cut and stays on one line") {
     CHECK(outcome.text.size() < 200);
 }
 
-TEST_CASE("Secrets are never shown") {
+TEST_CASE("M13: a secret that is given is never shown, its default is") {
     Program program;
+    CHECK(program.config.help().find("  DB_PASSWORD=postgres\n") != std::string::npos);
+    CHECK_FALSE(program.with({{"DB_PASSWORD", "hunter2"}}).exit_code.has_value());
+    CHECK(program.password == "hunter2");
     CHECK(program.config.help().find("hunter2") == std::string::npos);
     CHECK(
         program.with({{"DB_PASSWORD", "secret\xff"}}).text.find("secret") ==
         std::string::npos
     );
+}
+
+TEST_CASE("M15: a variable of another program changes nothing and is noted") {
+    const auto notes = [](std::string value) {
+        Program program;
+        program.config.not_used("DB_NAMES", "the server takes it");
+        CHECK(program.config.help().find("DB_NAMES") == std::string::npos);
+        // Although it is one slip away from a setting.
+        CHECK_FALSE(program.with({{"DB_NAMES", value}}).exit_code.has_value());
+        return program.config.notes();
+    };
+    CHECK(
+        notes("x") ==
+        std::vector<std::string>{"DB_NAMES is not used here: the server takes it"}
+    );
+    CHECK(notes("").empty());
+}
+
+TEST_CASE("M14: a setting may imply another one") {
+    const auto implied = [](std::string value) {
+        bool flag = false;
+        Program program;
+        program.config.implies("DB_NAME", flag);
+        CHECK_FALSE(program.with({{"DB_NAME", value}}).exit_code.has_value());
+        return flag;
+    };
+    CHECK(implied("x"));
+    CHECK_FALSE(implied(""));
 }
 
 TEST_CASE("M14: a misspelt setting is refused, a foreign one is not") {

@@ -35,9 +35,6 @@ std::string real_parts(
     declare(config, kafka);
     const auto outcome = config.parse(arguments, environment);
     REQUIRE_MESSAGE(!outcome.exit_code.has_value(), outcome.text);
-    resolve(config, database);
-    resolve(config, redis);
-    resolve(config, kafka);
     std::string parts;
     if (database.use_postgres) parts += "postgres ";
     if (redis.use_redis) parts += "redis ";

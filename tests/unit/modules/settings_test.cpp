@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include <host/config.hpp>
 #include <modules/backing/database.hpp>
+#include <modules/backing/events.hpp>
 #include <modules/backing/kafka.hpp>
 #include <modules/backing/redis.hpp>
 
@@ -87,4 +88,18 @@ TEST_CASE("M14: an address that no server can have is refused by the setting's n
     for (const std::string value : {"localhost:5432", "a b", "a,,b", "http://db"}) {
         refused("DB_HOST", value);
     }
+}
+
+TEST_CASE("M15: a program that writes no events says that it leaves their settings alone"
+) {
+    host::Config config{"test", "Tests."};
+    backing::leave_to_writers(config);
+    const auto outcome = config.parse(
+        {}, {{"KAFKA_TOPIC", "other"}, {"RELAY_MAX_RETRIES", "9"}, {"DB_HOST", "x"}}
+    );
+    CHECK_FALSE(outcome.exit_code.has_value());
+    REQUIRE(config.notes().size() == 2);
+    CHECK(config.notes()[0].starts_with("KAFKA_TOPIC is not used here"));
+    CHECK(config.notes()[1].starts_with("RELAY_MAX_RETRIES is not used here"));
+    CHECK(config.help().find("RELAY_MAX_RETRIES") == std::string::npos);
 }
