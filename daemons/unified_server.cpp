@@ -1,13 +1,11 @@
 // SPDX-License-Identifier: MIT
 // One HTTP entry for users and buckets (documents M1, M23).
 #include <host/app.hpp>
-#include <host/config.hpp>
 #include <host/program.hpp>
 #include <modules/backing/database.hpp>
 #include <modules/backing/events.hpp>
 #include <modules/backing/redis.hpp>
 #include <modules/backing/start_log.hpp>
-#include <modules/bucket/bucket_store.hpp>
 #include <modules/bucket/routes.hpp>
 #include <modules/crash/routes.hpp>
 #include <modules/users/routes.hpp>
@@ -33,12 +31,8 @@ int main(int argc, char** argv) {
     return host::run_program("unified-server", [&] {
         host::App app{options};
         backing::Database database{app.executor(), database_settings};
-        const auto users =
-            users::make_user_store(database, backing::make_outbox(events), app.metrics());
-        const auto limit = bucket::limit_of(bucket_settings);
-        const auto buckets = bucket::make_bucket_store(app.executor(), limit, redis);
-        users::mount(app, database, *users);
-        bucket::mount(app, *buckets, limit);
+        const auto users = users::mount(app, database, backing::make_outbox(events));
+        const auto buckets = bucket::mount(app, bucket_settings, redis);
         crash::add_routes(app.router(), test_endpoints, *users);
         log_parts(app.log(), database, database_settings, redis);
         return app.run();

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Tests that an include points down the floors of the house, and never into another service.
+"""Tests that an include points down the floors of the house, and never into another service, and that each
+main fits into 10 to 40 lines.
 
     scripts/tests/floors_test.py [Floors.<test>...]
 """
@@ -43,6 +44,15 @@ def wrong_service(module, included):
     return other not in (module, "backing") and header not in FACES.get((module, other), ())
 
 
+def wrong_main(path):
+    """What keeps a file from being the main of a program that only composes; empty when nothing does."""
+    text = path.read_text()
+    lines = text.count("\n")
+    if not re.search(r"^int main\(", text, re.MULTILINE):
+        return f"{path.name} has no main"
+    return "" if 10 <= lines <= 40 else f"{path.name} has {lines} lines"
+
+
 class Floors(unittest.TestCase):
     def check(self, files, is_wrong):
         files = list(files)
@@ -63,6 +73,13 @@ class Floors(unittest.TestCase):
         self.assertTrue(wrong_service("crash", "modules/users/user_writes.hpp"))
         self.assertFalse(wrong_service("crash", "modules/users/routes.hpp"))
         self.assertFalse(wrong_service("users", "modules/backing/database.hpp"))
+
+    def test_a_program_only_composes(self):
+        mains = sorted((ROOT / "daemons").glob("*.cpp"))
+        self.assertTrue(mains)
+        self.assertEqual([wrong for wrong in map(wrong_main, mains) if wrong], [])
+        elsewhere = [p for p in sources("daemons/host", "daemons/modules") if "int main(" in p.read_text()]
+        self.assertEqual(elsewhere, [])
 
     def test_the_host_knows_no_service(self):
         self.check(sources("daemons/host"), lambda _, i: i.startswith("modules/"))

@@ -144,4 +144,13 @@ void mount(host::App& app, BucketStore& store, BucketLimit limit) {
     });
 }
 
+std::unique_ptr<BucketStore> mount(
+    host::App& app, const BucketSettings& settings, const backing::RedisSettings& redis
+) {
+    const auto limit = limit_of(settings);
+    auto store = make_bucket_store(app.executor(), limit, redis);
+    mount(app, *store, limit);
+    return store;
+}
+
 }  // namespace resilience::modules::bucket

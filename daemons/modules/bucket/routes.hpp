@@ -4,6 +4,8 @@
 
 #include <modules/bucket/bucket_store.hpp>
 
+#include <memory>
+
 namespace resilience::host {
 class App;
 class Router;
@@ -38,6 +40,15 @@ void add_routes(
 /// Makes buckets part of a program: the routes, and the health part `bucket` (M10),
 /// without which the program is not ready.
 void mount(host::App& app, BucketStore& store, BucketLimit limit);
+
+/** As above, with the store that the settings ask for.
+
+    @return The store, which must outlive the program's run.
+    @throws std::invalid_argument Names the setting that is at fault.
+*/
+std::unique_ptr<BucketStore> mount(
+    host::App& app, const BucketSettings& settings, const backing::RedisSettings& redis
+);
 
 }  // namespace resilience::modules::bucket
 

@@ -179,4 +179,12 @@ void mount(host::App& app, backing::Database& database, UserStore& store) {
     });
 }
 
+std::unique_ptr<UserStore> mount(
+    host::App& app, backing::Database& database, Outbox outbox
+) {
+    auto store = make_user_store(database, std::move(outbox), app.metrics());
+    mount(app, database, *store);
+    return store;
+}
+
 }  // namespace resilience::modules::users

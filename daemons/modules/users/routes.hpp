@@ -5,6 +5,7 @@
 #include <host/response.hpp>
 #include <modules/users/user_store.hpp>
 
+#include <memory>
 #include <string_view>
 
 namespace resilience::host {
@@ -35,6 +36,15 @@ void add_routes(host::Router& router, prometheus::Metrics& metrics, UserStore& s
     Database and store must outlive the program's run.
 */
 void mount(host::App& app, backing::Database& database, UserStore& store);
+
+/** As above, with the store for the database.
+
+    @param outbox Where the events of users go.
+    @return The store, which must outlive the program's run.
+*/
+std::unique_ptr<UserStore> mount(
+    host::App& app, backing::Database& database, Outbox outbox
+);
 
 /** Answers the creation of a user.
 
