@@ -15,8 +15,9 @@ struct Dialect {
     const char* finish_run;
     /// nothing -> seq of the newest row, 0 without one.
     const char* max_seq;
-    /// after, max_seq, rows - 1 -> seq of the last of so many rows, max_seq when there
-    /// are fewer.
+    /// after, max_seq, rows - 1 -> seq that far behind the next row, max_seq at most.
+    /// Counts numbers, not rows: to count rows a planner whose statistics are behind
+    /// sorts the whole rest of the table.
     const char* look_ahead;
     /// after, up_to, aggregate_type, from, to, limit -> seq, id, aggregate_type,
     /// aggregate_id, event_type, event_data, topic, partition_key, headers.
@@ -40,8 +41,8 @@ inline constexpr Dialect postgres_dialect{
         "WHERE id = $3",
     .max_seq = "SELECT coalesce(max(seq), 0) FROM outbox_events",
     .look_ahead =
-        "SELECT coalesce((SELECT seq FROM outbox_events WHERE seq > $1 AND seq <= $2 "
-        "ORDER BY seq LIMIT 1 OFFSET $3), $2)",
+        "SELECT coalesce((SELECT least(seq + $3, $2) FROM outbox_events "
+        "WHERE seq > $1 AND seq <= $2 ORDER BY seq LIMIT 1), $2)",
     .select_events =
         "SELECT seq, id, aggregate_type, aggregate_id, event_type, event_data, topic, "
         "partition_key, headers FROM outbox_events "
@@ -74,8 +75,8 @@ inline constexpr Dialect sqlite_dialect{
         "finished_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now') WHERE id = ?3",
     .max_seq = "SELECT coalesce(max(seq), 0) FROM outbox_events",
     .look_ahead =
-        "SELECT coalesce((SELECT seq FROM outbox_events WHERE seq > ?1 AND seq <= ?2 "
-        "ORDER BY seq LIMIT 1 OFFSET ?3), ?2)",
+        "SELECT coalesce((SELECT min(seq + ?3, ?2) FROM outbox_events "
+        "WHERE seq > ?1 AND seq <= ?2 ORDER BY seq LIMIT 1), ?2)",
     .select_events =
         "SELECT seq, id, aggregate_type, aggregate_id, event_type, event_data, topic, "
         "partition_key, headers FROM outbox_events "

@@ -37,8 +37,9 @@ public:
     /// process has just begun it.
     virtual net::awaitable<Result<void>> insert_run(std::string request) = 0;
 
-    /// Where the next `rows` rows after `after` end, whatever they are; `max_seq` when
-    /// there are fewer. Its cost does not depend on what the rows are.
+    /// Where a stretch of `rows` numbers ends that begins with the next row after
+    /// `after`, whatever that row is; `max_seq` at most, and without such a row. Its cost
+    /// depends on nothing.
     virtual net::awaitable<Result<std::int64_t>> look_ahead(
         std::int64_t after, std::int64_t max_seq, std::int64_t rows
     ) = 0;

@@ -194,6 +194,16 @@ TEST_CASE("O11: a chunk that is full before its rows end goes on behind its last
     CHECK(originals == std::vector<std::string>{"a", "b", "c", "d", "e"});
 }
 
+TEST_CASE("O11: numbers that no row has cost a backfill nothing") {
+    World world;
+    for (const char* id : {"a", "b", "c"}) world.store.tables.add(id);
+    world.store.tables.outbox[1].seq = 1'000'000;
+    world.store.tables.outbox[2].seq = 2'000'000;
+    REQUIRE(world.perform({.aggregate_type = "user", .scan = 10}).has_value());
+    CHECK(world.store.commits == 3);
+    CHECK(world.store.tables.written.size() == 3);
+}
+
 TEST_CASE("O11: the summaries of ranges add up by event type, in its order") {
     std::vector<backfill::Summary> all;
     CHECK(backfill::add(all, {{"b", 2, "F2", "L2", "2", "3"}}) == 2);

@@ -64,8 +64,8 @@ struct MemoryTables final : backfill::Tables {
         std::int64_t after, std::int64_t max_seq, std::int64_t rows
     ) override {
         for (const auto& past : outbox) {
-            if (past.seq > after && past.seq <= max_seq && --rows == 0)
-                co_return past.seq;
+            if (past.seq > after && past.seq <= max_seq)
+                co_return std::min(past.seq + rows - 1, max_seq);
         }
         co_return max_seq;
     }
