@@ -15,8 +15,8 @@ ADAPTERS = ["postgres", "sqlite", "redis", "kafka", "prometheus"]
 # What a service shows to another one. All other headers of a service are its own affair.
 FACES = {
     ("crash", "users"): {"routes.hpp", "user_store.hpp"},
-    # A database that is opened brings its schema up to date.
-    ("backing", "migrations"): {"schema.hpp"},
+    # A database that is opened brings its schema up to date, and waits as long as that needs.
+    ("backing", "migrations"): {"schema.hpp", "waits.hpp"},
 }
 C_LIBRARIES = r"(libpq-fe|sqlite3|hiredis/|librdkafka/|openssl/)"
 
