@@ -15,11 +15,16 @@ bool is_expected(std::string_view line) {
            line.find("experimental") != line.npos;
 }
 
+// Follows the line that tells what happened to each of them, and must not hide it.
+bool is_summary(std::string_view line) {
+    return line.find("brokers are down") != line.npos;
+}
+
 }  // namespace
 
 void ClientLog::write(int severity, std::string_view line, TimePoint now) {
     if (is_expected(line)) severity = syslog_debug;
-    if (severity <= syslog_warning) {
+    if (severity <= syslog_warning && !is_summary(line)) {
         const std::lock_guard lock(mutex_);
         trouble_ = line;
         troubled_at_ = now;

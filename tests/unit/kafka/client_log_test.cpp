@@ -31,3 +31,11 @@ TEST_CASE("the warning about the setting that the order of keys rests on is for 
         CHECK(log.trouble_since(now) == line);
     }
 }
+
+TEST_CASE("O8: that brokers are down does not hide why they are") {
+    kafka::detail::ClientLog log{{}};
+    const auto now = Clock::now();
+    log.write(3, "Connect to ipv4#127.0.0.1:1 failed: Connection refused", now);
+    log.write(3, "1/1 brokers are down", now);
+    CHECK(log.trouble_since(now).find("refused") != std::string::npos);
+}
