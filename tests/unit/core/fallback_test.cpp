@@ -121,6 +121,17 @@ TEST_CASE("fallback: a selection of one's own decides") {
     CHECK_THROWS_WITH_AS((void)fallback.run(thrower), "boom", std::runtime_error);
 }
 
+TEST_CASE("fallback: a selection that takes everything is not asked about successes") {
+    int asked = 0;
+    Fallback fallback{42, [&asked](const FallbackCause&) { return ++asked > 0; }};
+    CHECK(fallback.run([] { return Reply{7}; }).value() == 7);
+    CHECK(fallback.run([] { return 7; }) == 7);
+    CHECK_FALSE(fallback.wanted({Verdict::slow}, [] { return Failure{}; }));
+    CHECK(asked == 0);
+    CHECK(fallback.run(failing(Errc::invalid_request)).value() == 42);
+    CHECK(asked == 1);
+}
+
 TEST_CASE(
     "fallback: what the alternative throws or fails with reaches the caller, counted"
 ) {
