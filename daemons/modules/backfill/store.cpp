@@ -206,17 +206,21 @@ net::awaitable<Result<std::vector<Summary>>> summarise_with(
     co_return all;
 }
 
+// What an adapter runs inside its transaction. `work` must outlive it.
+template <class Transaction>
+auto on_tables(const Store::Work& work, const Dialect& dialect) {
+    return [&work, &dialect](Transaction& transaction) -> net::awaitable<Result<Chunk>> {
+        TablesIn<Transaction> tables{transaction, dialect};
+        co_return co_await work(tables);
+    };
+}
+
 class PostgresStore final : public Store {
 public:
     explicit PostgresStore(postgres::Pool& pool) : pool_(pool) {}
 
     net::awaitable<Result<Chunk>> in_transaction(Work work) override {
-        using postgres::Transaction;
-        const auto inside = [&work](Transaction& transaction
-                            ) -> net::awaitable<Result<Chunk>> {
-            TablesIn<Transaction> tables{transaction, postgres_dialect};
-            co_return co_await work(tables);
-        };
+        const auto inside = on_tables<postgres::Transaction>(work, postgres_dialect);
         co_return co_await postgres::with_transaction(pool_, inside);
     }
 
@@ -237,12 +241,7 @@ public:
     explicit SqliteStore(sqlite::Database& database) : database_(database) {}
 
     net::awaitable<Result<Chunk>> in_transaction(Work work) override {
-        using sqlite::Transaction;
-        const auto inside = [&work](Transaction& transaction
-                            ) -> net::awaitable<Result<Chunk>> {
-            TablesIn<Transaction> tables{transaction, sqlite_dialect};
-            co_return co_await work(tables);
-        };
+        const auto inside = on_tables<sqlite::Transaction>(work, sqlite_dialect);
         co_return co_await sqlite::with_transaction(database_, inside);
     }
 

@@ -37,7 +37,7 @@ sqlite::DatabaseOptions file_options(const DatabaseSettings& settings) {
         .path = settings.database_file(), .operation_timeout = settings.timeout};
     if (const auto& waits = settings.schema_waits) {
         options.busy_timeout = waits->lock;
-        options.operation_timeout = std::max(waits->lock, waits->statement);
+        options.operation_timeout = waits->longest();
         // A change has several statements, each with a limit of its own.
         options.transaction_timeout = 100 * options.operation_timeout;
     }
@@ -56,8 +56,7 @@ postgres::PoolOptions pool_options(const DatabaseSettings& settings) {
         std::clamp(settings.timeout / 10, milliseconds{1}, milliseconds{200});
     // The server is told of the waits for a change of the schema, and answers first.
     const auto& waits = settings.schema_waits;
-    const auto query = waits ? std::max(waits->lock, waits->statement) + settings.timeout
-                             : settings.timeout;
+    const auto query = waits ? waits->longest() + settings.timeout : settings.timeout;
     return {
         .connection =
             {

@@ -2,6 +2,7 @@
 #ifndef RESILIENCE_MODULES_MIGRATIONS_WAITS_HPP
 #define RESILIENCE_MODULES_MIGRATIONS_WAITS_HPP
 
+#include <algorithm>
 #include <chrono>
 
 namespace resilience::modules::migrations {
@@ -13,6 +14,10 @@ struct Waits {
     /// For one statement of a change. Positive. With SQLite it is never shorter than
     /// @ref lock.
     std::chrono::milliseconds statement{3'600'000};
+
+    std::chrono::milliseconds longest() const noexcept {
+        return std::max(lock, statement);
+    }
 };
 
 }  // namespace resilience::modules::migrations

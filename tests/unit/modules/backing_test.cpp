@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+#include "backing_settings.hpp"
 #include "embedded_users.hpp"
 
 #include <host/config.hpp>
@@ -26,19 +27,13 @@ std::string real_parts(
     const std::vector<std::string>& arguments,
     const host::Config::Environment& environment
 ) {
-    host::Config config{"test", "Tests."};
-    backing::DatabaseSettings database;
-    backing::RedisSettings redis;
-    backing::KafkaSettings kafka;
-    declare(config, database);
-    declare(config, redis);
-    declare(config, kafka);
-    const auto outcome = config.parse(arguments, environment);
+    modules::tests::BackingSettings settings;
+    const auto outcome = settings.config.parse(arguments, environment);
     REQUIRE_MESSAGE(!outcome.exit_code.has_value(), outcome.text);
     std::string parts;
-    if (database.use_postgres) parts += "postgres ";
-    if (redis.use_redis) parts += "redis ";
-    if (kafka.use_kafka) parts += "kafka ";
+    if (settings.database.use_postgres) parts += "postgres ";
+    if (settings.redis.use_redis) parts += "redis ";
+    if (settings.kafka.use_kafka) parts += "kafka ";
     return parts;
 }
 

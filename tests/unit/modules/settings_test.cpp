@@ -5,6 +5,8 @@
 #include <modules/backing/kafka.hpp>
 #include <modules/backing/redis.hpp>
 
+#include "backing_settings.hpp"
+
 #include <doctest/doctest.h>
 
 #include <string>
@@ -16,14 +18,8 @@ namespace {
 
 // What a program with every backing part says to one variable; empty when it takes it.
 std::string verdict(const std::string& name, const std::string& value) {
-    host::Config config{"test", "Tests."};
-    backing::DatabaseSettings database;
-    backing::RedisSettings redis;
-    backing::KafkaSettings kafka;
-    declare(config, database);
-    declare(config, redis);
-    declare(config, kafka);
-    const auto outcome = config.parse({}, {{name, value}});
+    modules::tests::BackingSettings settings;
+    const auto outcome = settings.config.parse({}, {{name, value}});
     if (outcome.exit_code) CHECK(outcome.exit_code == 2);
     return outcome.text;
 }
