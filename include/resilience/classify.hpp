@@ -134,14 +134,28 @@ struct Classify {
         } else if constexpr (std::convertible_to<const T&, std::error_code>) {
             return classify_code(end);
         } else if constexpr (ExpectedLike<T>) {
-            if (end.has_value()) return {};
-            return (*this)(end.error());
+            return end.has_value() ? Classification{} : failure(end.error());
         } else {
             return {};
         }
     }
 
 private:
+    template <class E>
+    Classification failure(const E& error) const {
+        Classification c{};
+        if constexpr (std::same_as<E, std::errc>) {
+            c = classify_code(std::make_error_code(error));
+        } else {
+            c = (*this)(error);
+        }
+        // Nobody said that this error is a success: it is only not known.
+        if (!CustomClassified<E> && c.verdict == Verdict::success) {
+            c.verdict = Verdict::permanent;
+        }
+        return c;
+    }
+
     static Classification exception(const std::exception_ptr& thrown) noexcept {
         if (!thrown) return {};
         try {
@@ -172,7 +186,8 @@ inline Classification resilience_classify(const Failure& failure) noexcept {
       `operation_canceled` is a failure, because a cancellation of our own is known to
       whoever asked for it;
     - a `std::exception_ptr`: a `std::system_error` by its code, all else is permanent;
-    - a type like `std::expected`: success, or its `error()` by these rules;
+    - a type like `std::expected`: success, or its `error()` by these rules; an error
+      that these rules do not know, such as a text or an enumeration, is permanent;
     - anything else, also a number or a `bool`: success.
 */
 inline constexpr detail::Classify classify{};

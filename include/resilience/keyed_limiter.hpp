@@ -118,6 +118,9 @@ class BasicKeyedLimiter {
 public:
     using Options = BasicKeyedLimiterOptions<typename Limiter::Options>;
 
+    /// Requests that @ref try_acquire_all takes.
+    static constexpr std::size_t kMostRequests = 1024;
+
     /** Makes an empty table: every key's limiter is new.
         @param now The current time; the table is exact for 100 years from it.
         @throws std::invalid_argument Names the field of `options` that is out of range.
@@ -151,6 +154,7 @@ public:
         The keys are asked in turn; when one refuses, what was taken before is given back.
         In between, others may find it missing.
 
+        @param requests At most @ref kMostRequests; more are refused for ever.
         @return When refused, `retry_after` is the longest of the requests' own waits.
     */
     Admission try_acquire_all(

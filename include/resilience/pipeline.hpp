@@ -65,7 +65,8 @@ struct AsListed {
     @par Example
     @code
     CircuitBreaker breaker;
-    Pipeline orders{Deadline{800ms}, Retry{{.attempts = 3}}, breaker, Timeout{200ms}};
+    Timeout timeout{{.limit = 200ms}};
+    Pipeline orders{Deadline{800ms}, Retry{{.attempts = 3}}, breaker, timeout};
     Outcome<Row> row = orders.run([&](CallContext& c) { return fetch(id, c.deadline); });
     @endcode
 */
@@ -95,8 +96,9 @@ public:
 
     /** Runs `operation(CallContext&)` on the calling thread. Waits where a policy waits.
 
-        @param stop Ends the call early: waits end at once, and no further attempt begins.
-            The operation finds it in its context.
+        @param stop Ends the call early: waits end at once, and no further attempt begins,
+            nor a first one: then the call ends with @ref Errc::cancelled. The operation
+            finds it in its context.
         @return What the operation returned, or the refusal of a policy.
         @throws What the operation throws, once no policy retries it.
     */
@@ -108,7 +110,11 @@ public:
             classifier_,
             {.now = environment_.now(), .stop = std::move(stop)}};
         detail::Ended<R> ended;
-        step<0>(call, ended, operation);
+        if (call.context.stop.stop_requested()) {
+            ended.refuse(fail(Errc::cancelled));
+        } else {
+            step<0>(call, ended, operation);
+        }
         return std::move(ended).unwrap();
     }
 

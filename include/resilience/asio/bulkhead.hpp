@@ -64,7 +64,7 @@ public:
         }
         const TimePoint now = self->timer_.now();
         self->timer_.async_wait_until(
-            std::min(deadline, later(now, self->guard_.options().max_wait)),
+            std::min(deadline, saturated_add(now, self->guard_.options().max_wait)),
             [waiter = self](const Result<void>&) mutable { complete(std::move(waiter)); }
         );
         if (!may_end(self->guard_.enlist(*self, deadline, now))) self->timer_.cancel();

@@ -112,12 +112,15 @@ struct AdaptiveLaw {
     /// The window that begins now. While the baseline is measured, enough is enough.
     constexpr WindowSpan window(const AdaptiveState& s, TimePoint now) const noexcept {
         const std::uint32_t enough = options.min_samples * (s.probing ? kProbeFactor : 1);
-        return {s.probing ? now : later(now, options.window), stale_from(now), enough};
+        return {
+            s.probing ? now : saturated_add(now, options.window),
+            stale_from(now),
+            enough};
     }
 
     /// When a window that was looked at is looked at again.
     constexpr TimePoint stale_from(TimePoint now) const noexcept {
-        return later(now, kLongest * options.window);
+        return saturated_add(now, kLongest * options.window);
     }
 
     /// What becomes of a window in which so many calls have ended, and at most `peak`
@@ -202,7 +205,7 @@ private:
     constexpr TimePoint next_probe(TimePoint now) const noexcept {
         const bool never =
             options.algorithm == LimitAlgorithm::aimd || options.probe_every.count() == 0;
-        return never ? TimePoint::max() : later(now, options.probe_every);
+        return never ? TimePoint::max() : saturated_add(now, options.probe_every);
     }
 
     constexpr AdaptiveState measured(AdaptiveState s, TimePoint now) const noexcept {

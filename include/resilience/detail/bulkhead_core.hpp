@@ -148,7 +148,7 @@ public:
     */
     WaitEnd enlist(BulkheadWaiter& waiter, TimePoint deadline, TimePoint now) noexcept {
         const std::lock_guard lock{mutex_};
-        waiter.span_ = {now, std::min(deadline, later(now, options_.max_wait))};
+        waiter.span_ = {now, std::min(deadline, saturated_add(now, options_.max_wait))};
         Word w = word_.load(std::memory_order_relaxed);
         for (;;) {
             if (BulkheadLaw::has_slot(w)) {

@@ -4,16 +4,12 @@
 
 #include <resilience/clock.hpp>
 
+#include <resilience/detail/saturated_add.hpp>
+
 #include <algorithm>
 #include <chrono>
 
 namespace resilience::detail {
-
-/// `time + wait`, or the last instant that there is.
-constexpr TimePoint later(TimePoint time, std::chrono::nanoseconds wait) noexcept {
-    return wait < TimePoint::max() - std::max(time, TimePoint{}) ? time + wait
-                                                                 : TimePoint::max();
-}
 
 /** Tells a queue that works off a burst from one that never empties, as the controlled
     delay of K. Nichols and V. Jacobson does: by the shortest of the longest waits of an
@@ -36,7 +32,10 @@ struct CodelState {
         std::chrono::nanoseconds interval
     ) const noexcept {
         if (now < ends) return {ends, std::min(least, wait), overloaded};
-        return {later(now, interval), wait, least > target};
+        // Whoever has not waited at all found an empty queue, however long it had been
+        // so.
+        const bool stood = wait.count() > 0;
+        return {saturated_add(now, interval), wait, stood && least > target};
     }
 
     /// Whether a wait of this length ends without a slot.

@@ -186,6 +186,7 @@ template <class Limiter>
 Admission BasicKeyedLimiter<Limiter>::try_acquire_all(
     std::span<const KeyedRequest> requests, TimePoint now
 ) noexcept {
+    if (requests.size() > kMostRequests) return Admission::refuse(Admission::never);
     Admission answer = take_all(requests, now);
     for (const KeyedRequest& request : requests) {
         if (answer.admitted) break;

@@ -136,7 +136,7 @@ void run_stage(Retry<Observer>& retry, Call& call, EndOf<Call>& ended, const Nex
         RetryDecision again = after_attempt(retry, state, lease, call, ended.end);
         if (!again) return;
         lease = std::move(again.lease);
-        const TimePoint start = call.context.now + again.delay;
+        const TimePoint start = saturated_add(call.context.now, again.delay);
         if (!call.environment.sleep_until(start, call.context.stop)) {
             ended.end.verdict = Verdict::abandoned;
             return;

@@ -6,17 +6,13 @@
 #include <resilience/clock.hpp>
 #include <resilience/error.hpp>
 
+#include <resilience/detail/saturated_add.hpp>
+
 #include <algorithm>
 #include <chrono>
 #include <optional>
 
 namespace resilience::detail {
-
-/// `now + span`, or the last instant there is where that is later.
-constexpr TimePoint saturated_add(TimePoint now, std::chrono::nanoseconds span) noexcept {
-    if (span.count() > 0 && now > TimePoint::max() - span) return TimePoint::max();
-    return now + span;
-}
 
 /// The instant at which a call that begins at `now` is cancelled.
 constexpr TimePoint deadline_of(

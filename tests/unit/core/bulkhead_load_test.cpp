@@ -85,6 +85,36 @@ TEST_CASE("overload: the longest waits are shed and the newest is served first")
     CHECK(bulkhead.end(waiters[52], WaitEnd::cancelled));
 }
 
+TEST_CASE("a queue that has been empty is not overloaded, however long the waits before"
+) {
+    Hands hands;
+    Timed bulkhead{
+        {.limit = 1,
+         .queue = 100,
+         .max_wait = 10s,
+         .discipline = QueueDiscipline::codel,
+         .target = 5ms,
+         .interval = 100ms},
+        {},
+        hands};
+    Waiter waiters[4];
+    // Whoever begins to wait at `from` gets the slot at `to`.
+    const auto wait = [&](Waiter& waiter, TimePoint from, TimePoint to) {
+        auto slot = bulkhead.try_acquire();
+        REQUIRE(slot);
+        bulkhead.enlist(waiter, TimePoint::max(), from);
+        std::move(slot).done(Verdict::success, to);
+        slot = bulkhead.settle(waiter, WaitEnd::expired, to);
+        REQUIRE(slot);
+        std::move(slot).done(Verdict::success, to);
+    };
+    wait(waiters[0], kStart, kStart + 150ms);
+    wait(waiters[1], kStart + 150ms, kStart + 300ms);
+    wait(waiters[2], kStart + 300ms, kStart + 450ms);
+    wait(waiters[3], kStart + 1h, kStart + 1h + 12ms);
+    CHECK_FALSE(bulkhead.snapshot().overloaded);
+}
+
 TEST_CASE("a queue with first come, first served sheds nobody") {
     Hands hands;
     Timed bulkhead{{.limit = 1, .queue = 100, .max_wait = 10s}, {}, hands};

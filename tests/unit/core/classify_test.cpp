@@ -128,6 +128,22 @@ TEST_CASE("an expected-like result is classified by its error, hint included") {
     );
 }
 
+TEST_CASE("a failed result is no success, however little is known of its error") {
+    enum class Fault { broken };
+    CHECK(classify(Expected<std::string>{"broken"}).verdict == Verdict::permanent);
+    CHECK(classify(Expected<Fault>{Fault::broken}).verdict == Verdict::permanent);
+    CHECK(
+        classify(Expected<std::error_code>{std::error_code{}}).verdict ==
+        Verdict::permanent
+    );
+    CHECK(
+        classify(Expected<std::errc>{std::errc::timed_out}) ==
+        Classification{Verdict::transient, true}
+    );
+    // Unless its type says so.
+    CHECK(classify(Expected<mail::Reply>{mail::Reply{250}}).verdict == Verdict::success);
+}
+
 TEST_CASE("values that are no errors are successes") {
     CHECK(classify(0).verdict == Verdict::success);
     CHECK(classify(false).verdict == Verdict::success);

@@ -125,6 +125,8 @@ TEST_CASE("P12: a group takes every part or none") {
     CHECK(limiter.snapshot("user", t0 + 200ms).available == 8);
     CHECK(limiter.snapshot("tenant", t0 + 200ms).available == 0);
     CHECK(limiter.try_acquire_all({}, t0));
+    const std::vector<KeyedRequest> many(limiter.kMostRequests + 1, three[0]);
+    CHECK(limiter.try_acquire_all(many, t0 + 1h).retry_after == Admission::never);
 }
 
 TEST_CASE("P12: the wait of a group is the longest of its parts") {

@@ -245,6 +245,40 @@ TEST_CASE("a request to stop ends the waits and says nothing about the peer") {
     CHECK(breaker.state(world.clock.now()) == CircuitState::closed);
 }
 
+TEST_CASE("a call that was given up before it began is not made, and no policy is asked"
+) {
+    std::vector<PipelineStage> log;
+    Recorder<PipelineStage::breaker> guard{&log};
+    Pipeline pipeline{Deadline{1h}, Retry{}, guard};
+    std::stop_source stop;
+    stop.request_stop();
+    const Outcome<int> end =
+        pipeline.run([](CallContext&) { return 1; }, stop.get_token());
+    CHECK(end.error() == Errc::cancelled);
+    CHECK(log.empty());
+}
+
+TEST_CASE("a hint beyond all time is waited for, not wrapped around to the past") {
+    World world;
+    constexpr std::chrono::nanoseconds longest = std::chrono::nanoseconds::max();
+    auto pipeline =
+        Pipeline{
+            NoDeadline{},
+            Retry{
+                {.attempts = 3,
+                 .cap = longest,
+                 .jitter = Jitter::none,
+                 .max_hint = longest}}}
+            .with(world.environment());
+    std::vector<TimePoint> begun;
+    CHECK_FALSE(pipeline.run([&](CallContext& c) -> Outcome<int> {
+        begun.push_back(c.now);
+        return fail(Errc::unavailable, {}, longest);
+    }));
+    REQUIRE(begun.size() >= 2);
+    CHECK(begun[1] == TimePoint::max());
+}
+
 TEST_CASE("the clock is read once at the entry and once at the end of an attempt") {
     struct Counting {
         int* reads;

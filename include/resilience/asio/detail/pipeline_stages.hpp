@@ -196,8 +196,8 @@ CoEnd<Call> co_stage(Retry<Observer>& retry, Call& call, Next next) {
         RetryDecision again = after_attempt(retry, state, lease, call, ended.end);
         if (!again) co_return ended;
         lease = std::move(again.lease);
-        const Result<void> slept =
-            co_await timer.async_wait_until(call.context.now + again.delay);
+        const TimePoint start = saturated_add(call.context.now, again.delay);
+        const Result<void> slept = co_await timer.async_wait_until(start);
         // A cancellation may come when the wait is over but its end not yet told.
         const bool stopped = co_await cancelled();
         if (!slept || stopped) {
