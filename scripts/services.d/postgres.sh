@@ -80,7 +80,7 @@ postgres_command() {
         -c "port=$(state_get postgres_port)" -c listen_addresses=127.0.0.1
         -c "unix_socket_directories=$(state_get run_directory)/postgresql"
         -c ssl=on -c ssl_cert_file=../server.crt -c ssl_key_file=../server.key
-        -c max_connections=200 -c wal_level=logical -c log_line_prefix='%m [%p] %u@%d ' -c timezone=UTC
+        -c max_connections=200 -c max_prepared_transactions=20 -c wal_level=logical -c log_line_prefix='%m [%p] %u@%d ' -c timezone=UTC
     )
 }
 

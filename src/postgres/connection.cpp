@@ -86,4 +86,6 @@ void Connection::close() { session_->close(); }
 
 bool Connection::is_open() const noexcept { return session_->is_open(); }
 
+std::uint64_t Connection::warnings() const noexcept { return session_->warnings(); }
+
 }  // namespace resilience::postgres

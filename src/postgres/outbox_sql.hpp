@@ -6,7 +6,7 @@
 #include <string>
 #include <string_view>
 
-/// The statements of the outbox source: each is a file of src/postgres/sql/, which says
+/// The statements of the outbox sources: each is a file of src/postgres/sql/, which says
 /// what it does, why it is written so, and what its parameters are.
 namespace resilience::postgres::sql {
 
@@ -23,6 +23,13 @@ extern const char* const reset_stale;
 extern const char* const reset_stale_row;
 extern const char* const settle;
 extern const char* const stale_rows;
+extern const char* const window_gate;
+extern const char* const window_gate_durably;
+extern const char* const window_identity;
+extern const char* const window_in_order;
+extern const char* const window_look;
+extern const char* const window_session;
+extern const char* const window_sorted;
 
 /// Writes the most rows of a claim into a statement that asks for `:limit`.
 inline std::string with_limit(std::string_view statement, std::size_t limit) {

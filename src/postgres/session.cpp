@@ -239,6 +239,13 @@ bool Session::consume() noexcept {
     } while (true);
 }
 
+void Session::take_notice(void* session, const PGresult* notice) {
+    const char* severity = PQresultErrorField(notice, PG_DIAG_SEVERITY_NONLOCALIZED);
+    if (severity && std::string_view{severity} == "WARNING") {
+        ++static_cast<Session*>(session)->warnings_;
+    }
+}
+
 bool Session::request_cancel() {
     cancel_sent_ = false;
     CancelPtr cancel{PQgetCancel(connection_)};

@@ -28,8 +28,9 @@ namespace resilience::postgres {
 
 /** What a @ref Connection, its transactions and its operations share.
 
-    The coroutines run on @ref executor, one at a time; `close`, `abandon`, `is_open` and
-    `busy` may be called from anywhere, the rest while no operation is under way.
+    The coroutines run on @ref executor, one at a time; `close`, `abandon`, `is_open`,
+    `busy` and `warnings` may be called from anywhere, the rest while no operation is
+   under way.
 */
 class Session : public std::enable_shared_from_this<Session> {
 public:
@@ -58,6 +59,7 @@ public:
 
     bool is_open() const noexcept { return open_; }
     bool busy() const noexcept { return busy_; }
+    std::uint64_t warnings() const noexcept { return warnings_; }
 
     /// Whether the server has not hung up while nobody was looking.
     bool healthy() noexcept;
@@ -79,6 +81,7 @@ private:
     );
     net::awaitable<void> wait(bool readable, bool writable);
 
+    static void take_notice(void* session, const PGresult* notice);
     std::optional<Failure> queue(const std::vector<Statement>& statements, Batch& batch);
     bool queue_statement(const Statement& statement, Batch& batch);
     void take(Batch& batch);
@@ -108,6 +111,7 @@ private:
     std::atomic<bool> busy_ = false;
     std::atomic<bool> open_ = false;
     std::atomic<bool> abandoned_ = false;
+    std::atomic<std::uint64_t> warnings_ = 0;
 };
 
 }  // namespace resilience::postgres

@@ -47,8 +47,6 @@ net::awaitable<Result<Addresses>> resolve(
     co_return std::move(answer->addresses);
 }
 
-void ignore_notice(void*, const PGresult*) {}
-
 }  // namespace
 
 Session::Session(net::any_io_executor executor, ConnectionOptions options)
@@ -97,7 +95,7 @@ net::awaitable<Result<void>> Session::dial() {
     values.push_back(nullptr);
     connection_ = PQconnectStartParams(keywords.data(), values.data(), 0);
     if (!connection_) co_return fail(Errc::internal, "out of memory");
-    PQsetNoticeReceiver(connection_, ignore_notice, nullptr);
+    PQsetNoticeReceiver(connection_, take_notice, this);
     // Only the verbose text of a failed connection tells the server's code.
     PQsetErrorVerbosity(connection_, PQERRORS_VERBOSE);
 

@@ -11,6 +11,7 @@
 #include <boost/asio/async_result.hpp>
 #include <boost/asio/deferred.hpp>
 
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <utility>
@@ -133,6 +134,10 @@ public:
     void close();
 
     bool is_open() const noexcept;
+
+    /// Warnings that the server has sent; ascends for ever. Such as that a commit was not
+    /// confirmed by a standby, which is no failure.
+    std::uint64_t warnings() const noexcept;
 
 private:
     friend class Transaction;

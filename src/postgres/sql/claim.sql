@@ -26,11 +26,5 @@ claimed AS (
         SELECT seq FROM lockable WHERE held AND (in_order OR partition_key IS NULL)))
     RETURNING *
 )
--- Times are microseconds since 1970. The clock of the program counts nanoseconds in 64 bits; times
--- that it does not reach, and infinite ones, are none here, so that no arithmetic on them fails.
-SELECT seq, retry_count, id, aggregate_type, aggregate_id, event_type, event_data, topic,
-       partition_key, headers,
-       CASE WHEN created_at >= '1678-01-01 00:00:00+00' AND created_at < '2262-01-01 00:00:00+00'
-            THEN (extract(epoch FROM created_at) * 1000000)::bigint END,
-       max_retries
+SELECT @event_columns@
 FROM claimed ORDER BY seq

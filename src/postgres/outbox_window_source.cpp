@@ -1,0 +1,381 @@
+// SPDX-License-Identifier: MIT
+#include <resilience/postgres/outbox_window_source.hpp>
+
+#include "outbox_event.hpp"
+#include "outbox_sql.hpp"
+#include "snapshot_text.hpp"
+
+#include <resilience/postgres/connection.hpp>
+
+#include <boost/asio/use_awaitable.hpp>
+
+#include <algorithm>
+#include <limits>
+#include <map>
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <utility>
+
+namespace resilience::postgres {
+namespace {
+
+constexpr std::size_t most_rows = 100'000;
+// After the columns that read_event() takes.
+constexpr std::size_t found_column = 12;
+
+Statement once(std::string_view text, std::vector<Parameter> values = {}) {
+    return {std::string{text}, std::move(values)};
+}
+
+Failure changed(std::string what) {
+    return fail(
+        Errc::history_changed,
+        "outbox_events: " + std::move(what) +
+            ". Compare the table with what was delivered before going on"
+    );
+}
+
+// Tells what differs, if anything.
+std::optional<Failure> compare(const SourceIdentity& known, const SourceIdentity& found) {
+    if (known == found) return std::nullopt;
+    const auto differ = [](const char* what, std::uint64_t was, std::uint64_t is) {
+        return changed(
+            std::string{what} + " is " + std::to_string(is) + ", no longer " +
+            std::to_string(was)
+        );
+    };
+    if (known.system_id != found.system_id) {
+        return differ("the cluster", known.system_id, found.system_id);
+    }
+    if (known.timeline != found.timeline) {
+        return differ("the timeline", known.timeline, found.timeline);
+    }
+    if (known.database != found.database) {
+        return differ("the database's oid", known.database, found.database);
+    }
+    return differ("the table's oid", known.table, found.table);
+}
+
+// Reads what the statement window_identity returned.
+Result<SourceIdentity> read_identity(const Row& row) {
+    const auto standby = row.boolean(0);
+    if (!standby) return standby.error();
+    if (*standby) {
+        return fail(
+            Errc::invalid_request,
+            "the server is a standby: the outbox is read from the primary"
+        );
+    }
+    if (row.is_null(5)) {
+        return fail(
+            Errc::bad_destination, "outbox_events.seq: has no sequence of its own"
+        );
+    }
+    if (row.text(5) != "1") {
+        return fail(
+            Errc::bad_destination,
+            "outbox_events.seq: its sequence has CACHE " + std::string{row.text(5)} +
+                ", which breaks the order of events: ALTER TABLE outbox_events ALTER "
+                "COLUMN seq SET CACHE 1, then reconnect every writer"
+        );
+    }
+    if (row.text(6) != "t") {
+        return fail(
+            Errc::bad_destination, "outbox_events.seq: its sequence does not only ascend"
+        );
+    }
+    const auto system_id = row.int64(1);
+    if (!system_id) return system_id.error();
+    const auto timeline = row.int64(2);
+    if (!timeline) return timeline.error();
+    const auto database = row.int64(3);
+    if (!database) return database.error();
+    const auto table = row.int64(4);
+    if (!table) return table.error();
+    return SourceIdentity{
+        static_cast<std::uint64_t>(*system_id),
+        static_cast<std::uint32_t>(*timeline),
+        static_cast<std::uint32_t>(*database),
+        static_cast<std::uint32_t>(*table)};
+}
+
+Result<Lsn> read_lsn(const Row& row, std::size_t column) {
+    const auto bytes = row.int64(column);
+    if (!bytes) return bytes.error();
+    return Lsn{static_cast<std::uint64_t>(*bytes)};
+}
+
+}  // namespace
+
+struct OutboxWindowSource::Impl {
+    net::any_io_executor executor;
+    OutboxWindowSourceOptions options;
+    std::vector<Connection> unused;
+    std::size_t in_use = 0;
+    std::optional<SourceIdentity> followed;
+    // How far the history is known to have come.
+    std::uint64_t reached = 0;
+    // What cannot be lost: by the last look, by a gate.
+    Lsn flushed;
+    Lsn passed;
+
+    // The window of a lane that is too large to be sorted.
+    struct Large {
+        std::string seen;
+        std::string window;
+    };
+    std::map<int, Large> large;
+
+    // Counts an operation that has a connection.
+    struct Use {
+        explicit Use(std::size_t& counter) : count(counter) { ++count; }
+        ~Use() { --count; }
+        Use(const Use&) = delete;
+        Use& operator=(const Use&) = delete;
+        std::size_t& count;
+    };
+
+    // A server that has gone may come back with less than it showed.
+    void forget() {
+        unused.clear();
+        reached = 0;
+        flushed = {};
+    }
+
+    net::awaitable<Result<Connection>> connect() {
+        Connection connection{executor, options.connection};
+        const auto opened = co_await connection.async_connect(net::use_awaitable);
+        if (!opened) co_return opened.error();
+        std::vector<Statement> statements;
+        statements.push_back(once(sql::window_session));
+        statements.push_back(once(sql::window_identity));
+        const auto rows =
+            co_await connection.async_pipeline(std::move(statements), net::use_awaitable);
+        if (!rows) co_return rows.error();
+        const auto found = read_identity(rows->back()[0]);
+        if (!found) co_return found.error();
+        if (followed) {
+            if (auto failure = compare(*followed, *found)) co_return std::move(*failure);
+        }
+        followed = *found;
+        co_return std::move(connection);
+    }
+
+    // Runs the statements in one round trip, on a connection that follows the history;
+    // `warned` tells whether the server had doubts.
+    net::awaitable<Result<std::vector<Rows>>> ask(
+        std::vector<Statement> statements, bool* warned = nullptr
+    ) {
+        if (in_use >= options.max_connections) {
+            co_return fail(
+                Errc::queue_full,
+                "max_connections: " + std::to_string(in_use) + " operations are under way"
+            );
+        }
+        const Use use{in_use};
+        std::optional<Connection> connection;
+        if (unused.empty()) {
+            auto made = co_await connect();
+            if (!made) {
+                forget();
+                co_return std::move(made).error();
+            }
+            connection.emplace(std::move(*made));
+        } else {
+            connection.emplace(std::move(unused.back()));
+            unused.pop_back();
+        }
+        const auto warnings = connection->warnings();
+        auto rows = co_await connection->async_pipeline(
+            std::move(statements), net::use_awaitable
+        );
+        if (!rows) {
+            forget();
+            co_return std::move(rows).error();
+        }
+        if (warned) *warned = connection->warnings() != warnings;
+        unused.push_back(std::move(*connection));
+        co_return std::move(*rows);
+    }
+
+    net::awaitable<Result<Rows>> ask_once(Statement statement) {
+        std::vector<Statement> statements;
+        statements.push_back(std::move(statement));
+        auto rows = co_await ask(std::move(statements));
+        if (!rows) co_return std::move(rows).error();
+        co_return std::move(rows->front());
+    }
+
+    net::awaitable<Result<Window>> look() {
+        const auto rows = co_await ask_once(once(sql::window_look));
+        if (!rows) co_return rows.error();
+        const auto row = (*rows)[0];
+        const auto table = row.int64(4);
+        if (!table) co_return table.error();
+        if (followed->table != *table) {
+            auto found = *followed;
+            found.table = static_cast<std::uint32_t>(*table);
+            co_return std::move(*compare(*followed, found));
+        }
+        Window window{std::string{row.text(0)}, {}, {}};
+        const auto end = end_of_snapshot(window.snapshot);
+        if (!end) co_return fail(Errc::protocol_error, "pg_current_snapshot");
+        const auto insert = read_lsn(row, 1);
+        if (!insert) co_return insert.error();
+        const auto on_disk = read_lsn(row, 2);
+        if (!on_disk) co_return on_disk.error();
+        window.insert = *insert;
+        window.flushed = *on_disk;
+        const auto waits_for_standby = row.boolean(3);
+        if (!waits_for_standby) co_return waits_for_standby.error();
+        reached = std::max(reached, *end);
+        flushed = *waits_for_standby ? Lsn{} : *on_disk;
+        co_return window;
+    }
+
+    // Refuses a snapshot that the history has not come to (I11).
+    net::awaitable<Result<void>> check_reached(std::uint64_t end) {
+        if (end > reached) {
+            const auto window = co_await look();
+            if (!window) co_return window.error();
+        }
+        if (end > reached) {
+            co_return changed(
+                "a snapshot up to transaction " + std::to_string(end) +
+                " is asked for, but the server has only come to " +
+                std::to_string(reached)
+            );
+        }
+        co_return Result<void>{};
+    }
+
+    Statement statement(const char* text, const WindowSlice& slice) const {
+        auto values = parameters(
+            slice.lane,
+            slice.seen.empty() ? first_snapshot : std::string_view{slice.seen},
+            slice.window,
+            slice.last_seq,
+            slice.bytes,
+            slice.limit
+        );
+        if (text == sql::window_sorted) values.emplace_back(options.most_sorted);
+        return once(text, std::move(values));
+    }
+
+    bool is_large(const WindowSlice& slice) const {
+        const auto at = large.find(slice.lane);
+        return at != large.end() && at->second.seen == slice.seen &&
+               at->second.window == slice.window;
+    }
+};
+
+OutboxWindowSource::OutboxWindowSource(
+    net::any_io_executor executor, OutboxWindowSourceOptions options
+) {
+    if (options.max_connections < 1) {
+        throw std::invalid_argument("max_connections: must be at least 1");
+    }
+    if (options.most_sorted < 1 || options.most_sorted > 1'000'000) {
+        throw std::invalid_argument("most_sorted: must be 1 to 1,000,000");
+    }
+    // Names the option of the connection that is out of range.
+    const Connection checked{executor, options.connection};
+    impl_ = std::make_unique<Impl>();
+    impl_->executor = std::move(executor);
+    impl_->options = std::move(options);
+}
+
+OutboxWindowSource::~OutboxWindowSource() = default;
+
+net::awaitable<Result<SourceIdentity>> OutboxWindowSource::identity() {
+    // A connection that is open is no answer of the server's: it may have gone.
+    const auto rows = co_await impl_->ask_once(once(sql::window_identity));
+    if (!rows) co_return rows.error();
+    const auto found = read_identity((*rows)[0]);
+    if (!found) co_return found.error();
+    if (auto failure = compare(*impl_->followed, *found)) co_return std::move(*failure);
+    co_return *found;
+}
+
+net::awaitable<Result<Window>> OutboxWindowSource::look() { return impl_->look(); }
+
+net::awaitable<Result<void>> OutboxWindowSource::gate(Lsn lsn) {
+    if (lsn <= std::max(impl_->flushed, impl_->passed)) co_return Result<void>{};
+    std::vector<Statement> statements;
+    statements.push_back(once("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE"));
+    statements.push_back(once(sql::window_gate_durably));
+    statements.push_back(once(sql::window_gate));
+    statements.push_back(once("COMMIT"));
+    bool warned = false;
+    const auto rows = co_await impl_->ask(std::move(statements), &warned);
+    if (!rows) co_return rows.error();
+    if (warned) {
+        co_return fail(
+            Errc::timed_out_in_doubt, "no standby has confirmed the log in time"
+        );
+    }
+    const auto reached = read_lsn((*rows)[2][0], 0);
+    if (!reached) co_return reached.error();
+    if (*reached < lsn) {
+        co_return changed("the log ends before the place that is asked for");
+    }
+    impl_->passed = std::max(impl_->passed, lsn);
+    co_return Result<void>{};
+}
+
+net::awaitable<Result<std::vector<WindowEvent>>> OutboxWindowSource::read(
+    const WindowSlice& slice
+) {
+    const auto wrong = [](const char* what) { return fail(Errc::invalid_request, what); };
+    if (slice.lane < 0 || slice.lane > std::numeric_limits<std::int16_t>::max()) {
+        co_return wrong("lane: must be 0 to 32,767");
+    }
+    if (slice.last_seq < 0) co_return wrong("last_seq: must not be negative");
+    if (slice.limit < 1 || slice.limit > most_rows) {
+        co_return wrong("limit: must be 1 to 100,000");
+    }
+    if (slice.bytes < 1 || slice.bytes > std::numeric_limits<std::int64_t>::max()) {
+        co_return wrong("bytes: must be positive");
+    }
+    const auto begin = slice.seen.empty() ? std::optional<std::uint64_t>{1}
+                                          : end_of_snapshot(slice.seen);
+    if (!begin) co_return wrong("seen: is no snapshot");
+    std::vector<WindowEvent> events;
+    if (slice.seen == slice.window) co_return events;
+    const auto end = end_of_snapshot(slice.window);
+    if (!end) co_return wrong("window: is no snapshot");
+    if (*begin > *end) co_return wrong("window: is earlier than seen");
+    const auto known = co_await impl_->check_reached(*end);
+    if (!known) co_return known.error();
+
+    Rows rows;
+    bool large = impl_->is_large(slice);
+    if (!large) {
+        impl_->large.erase(slice.lane);
+        auto sorted =
+            co_await impl_->ask_once(impl_->statement(sql::window_sorted, slice));
+        if (!sorted) co_return std::move(sorted).error();
+        rows = std::move(*sorted);
+        if (!rows.empty()) {
+            const auto found = rows[0].int64(found_column);
+            if (!found) co_return found.error();
+            large = *found > impl_->options.most_sorted;
+        }
+    }
+    if (large) {
+        auto next =
+            co_await impl_->ask_once(impl_->statement(sql::window_in_order, slice));
+        if (!next) co_return std::move(next).error();
+        rows = std::move(*next);
+        impl_->large[slice.lane] = {slice.seen, slice.window};
+    }
+    events.reserve(rows.size());
+    for (const auto row : rows) {
+        auto read = read_event(row);
+        events.push_back({std::move(read.event), read.seq, std::move(read.defect)});
+    }
+    co_return events;
+}
+
+}  // namespace resilience::postgres
