@@ -105,12 +105,16 @@ TEST_CASE("windows: a poll costs what the window holds, however much is old or d
         co_await execute(writer, insert_one);
         co_await execute(holder, "BEGIN ISOLATION LEVEL REPEATABLE READ");
         co_await execute(holder, "SELECT count(*) FROM outbox_events");
-        co_await execute(
-            writer,
-            "INSERT INTO outbox_events (id, aggregate_type, aggregate_id, event_type, "
-            "event_data, topic, partition_key) SELECT gen_random_uuid(), 't', '1', 'e', "
-            "'{}', 'x', 'k' FROM generate_series(1, 500000)"
-        );
+        // In pieces, each with a time limit of its own.
+        for (int piece = 0; piece < 10; ++piece) {
+            co_await execute(
+                writer,
+                "INSERT INTO outbox_events (id, aggregate_type, aggregate_id, "
+                "event_type, "
+                "event_data, topic, partition_key) SELECT gen_random_uuid(), 't', '1', "
+                "'e', '{}', 'x', 'k' FROM generate_series(1, 50000)"
+            );
+        }
         co_await execute(writer, "DELETE FROM outbox_events WHERE seq % 2 = 0");
         const auto seen = co_await source.look();
         REQUIRE(ok(seen));

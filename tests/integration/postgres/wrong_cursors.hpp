@@ -8,6 +8,7 @@
 
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -16,7 +17,7 @@ namespace postgres_tests {
 /// A way to follow a table that is published, and wrong. `look` takes the lane and yields
 /// the cursor; `read` takes lane, old cursor, new cursor, last seq and limit.
 struct Cursor {
-    const char* name;
+    std::string_view name;
     const char* look;
     const char* read;
 };
