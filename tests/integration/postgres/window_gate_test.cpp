@@ -33,8 +33,10 @@ private:
 TEST_CASE("I6: behind the gate all that a window shows is on disk") {
     const Schema schema{true};
     run([&](net::io_context& context) -> net::awaitable<void> {
-        pg::OutboxWindowSource source{
-            context.get_executor(), source_options(schema.options())};
+        // Whatever the role's own setting is.
+        auto hasty = schema.options();
+        hasty.extra.front().second += " -csynchronous_commit=off";
+        pg::OutboxWindowSource source{context.get_executor(), source_options(hasty)};
         auto writer = co_await connected(schema.options());
         co_await execute(writer, "SET synchronous_commit = off");
         int open_gates = 0;
@@ -68,7 +70,8 @@ TEST_CASE("I6: a standby that commits wait for keeps the gate shut") {
             const StandbyThatNeverComes standby;
             resilience::Window window;
             // The server takes a moment to tell its processes.
-            for (int i = 0; i < 200; ++i) {
+            net::steady_timer moment{context};
+            for (int i = 0; i < 50; ++i) {
                 const auto looked = co_await source.look();
                 REQUIRE(ok(looked));
                 window = *looked;
@@ -77,7 +80,9 @@ TEST_CASE("I6: a standby that commits wait for keeps the gate shut") {
                     CHECK(passed.error() == Errc::timed_out_in_doubt);
                     break;
                 }
-                REQUIRE(i < 199);
+                REQUIRE(i < 49);
+                moment.expires_after(20ms);
+                co_await moment.async_wait(net::use_awaitable);
             }
         }
         const auto window = co_await source.look();
@@ -154,6 +159,18 @@ TEST_CASE("windows: a poll costs what the window holds, however much is old or d
             }
             return sum;
         };
+        const auto in_order =
+            co_await explain(pg::sql::window_in_order, last + ", 4000000, 5000");
+        INFO(in_order);
+        CHECK(in_order.find("Seq Scan") == std::string::npos);
+        CHECK(in_order.find("outbox_events_seq") != std::string::npos);
+        CHECK(in_order.find("Sort") == std::string::npos);
+        CHECK(blocks(in_order) < 100);
+        // What misleads most: that all rows are of one transaction.
+        co_await execute(
+            writer, "ALTER TABLE outbox_events ALTER COLUMN xid SET (n_distinct = 1)"
+        );
+        co_await execute(writer, "ANALYZE outbox_events");
         const auto sorted =
             co_await explain(pg::sql::window_sorted, "0, 4000000, 5000, 20000");
         INFO(sorted);
@@ -163,13 +180,6 @@ TEST_CASE("windows: a poll costs what the window holds, however much is old or d
         CHECK(sorted.find("(xid >= pg_snapshot_xmax(") != std::string::npos);
         CHECK(sorted.find("actual rows=3 loops=1") != std::string::npos);
         CHECK(blocks(sorted) < 100);
-        const auto in_order =
-            co_await explain(pg::sql::window_in_order, last + ", 4000000, 5000");
-        INFO(in_order);
-        CHECK(in_order.find("Seq Scan") == std::string::npos);
-        CHECK(in_order.find("outbox_events_seq") != std::string::npos);
-        CHECK(in_order.find("Sort") == std::string::npos);
-        CHECK(blocks(in_order) < 100);
         co_await execute(holder, "COMMIT");
     });
 }
