@@ -8,10 +8,20 @@
 
 #include <boost/asio/awaitable.hpp>
 
+#include <cstddef>
 #include <optional>
 #include <span>
+#include <vector>
 
 namespace resilience {
+
+/// An event that alone is to blame for the failure of a @ref LaneSink::commit.
+struct LaneRefusal {
+    /// Where it stands in the chunk, from 0.
+    std::size_t event = 0;
+    /// What the destination said of it.
+    Failure failure;
+};
 
 /** Where the events of one lane go when each is delivered exactly once: a destination
     that commits events and the lane's position together.
@@ -70,8 +80,10 @@ public:
         @li Errc::aborted Nothing. Take over, then commit the chunk again.
         @li Errc::fenced Another owner has the lane: stop. Its position tells.
         @li Errc::too_large, Errc::bad_destination, Errc::access_denied,
-            Errc::invalid_request Nothing, and the same chunk fails again; the detail
-            names the event by its identity where one is to blame.
+            Errc::invalid_request Nothing, and the same chunk fails again. Which events
+            are to blame is told by @ref refusals, and by the detail, which names the
+            first by its identity. With none the destination judged several together:
+            commit fewer.
         @li Those of which @ref is_in_doubt holds: all or nothing. The position that
             `take_over` reads tells.
         @li Other retryable ones: nothing, as with `aborted`.
@@ -79,6 +91,10 @@ public:
     virtual net::awaitable<Result<void>> commit(
         std::span<const WindowEvent> events, const LanePosition& next
     ) = 0;
+
+    /// The events for which the last `commit` failed, ascending; without them, or with
+    /// others in their places, it may succeed. There may be more. Empty by default.
+    virtual std::vector<LaneRefusal> refusals() const { return {}; }
 };
 
 }  // namespace resilience

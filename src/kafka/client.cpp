@@ -24,7 +24,73 @@ void on_report(rd_kafka_t*, const rd_kafka_message_t* message, void*) {
     static_cast<ReportReceiver*>(message->_private)->report(*message);
 }
 
-ConfigHandle make_config(const Settings& settings, ClientLog& log) {
+rd_kafka_resp_err_t on_request_sent(
+    rd_kafka_t*,
+    int,
+    const char*,
+    std::int32_t,
+    std::int16_t api,
+    std::int16_t,
+    std::int32_t,
+    std::size_t,
+    void* ledger
+) {
+    static_cast<RequestLedger*>(ledger)->sent(api);
+    return RD_KAFKA_RESP_ERR_NO_ERROR;
+}
+
+// Whether the calling thread is one of librdkafka's that talk to a broker.
+thread_local bool is_broker_thread = false;
+
+rd_kafka_resp_err_t
+on_thread_start(rd_kafka_t*, rd_kafka_thread_type_t type, const char*, void*) {
+    is_broker_thread = type == RD_KAFKA_THREAD_BROKER;
+    return RD_KAFKA_RESP_ERR_NO_ERROR;
+}
+
+// Called when a request is given up, too, with the reason as `error`; and once more on
+// librdkafka's main thread for an answer that is handled there.
+rd_kafka_resp_err_t on_response_received(
+    rd_kafka_t*,
+    int,
+    const char*,
+    std::int32_t,
+    std::int16_t api,
+    std::int16_t,
+    std::int32_t,
+    std::size_t,
+    std::int64_t,
+    rd_kafka_resp_err_t error,
+    void* ledger
+) {
+    if (is_broker_thread) {
+        static_cast<RequestLedger*>(ledger)->ended(
+            api, error == RD_KAFKA_RESP_ERR_NO_ERROR
+        );
+    }
+    return RD_KAFKA_RESP_ERR_NO_ERROR;
+}
+
+constexpr const char* interceptor_name = "resilience";
+
+// Without its interceptors a client's ledger stays empty, which is not balanced.
+rd_kafka_resp_err_t on_new(
+    rd_kafka_t* client, const rd_kafka_conf_t*, void* ledger, char*, std::size_t
+) {
+    auto error = rd_kafka_interceptor_add_on_thread_start(
+        client, interceptor_name, on_thread_start, nullptr
+    );
+    if (error != RD_KAFKA_RESP_ERR_NO_ERROR) return error;
+    error = rd_kafka_interceptor_add_on_request_sent(
+        client, interceptor_name, on_request_sent, ledger
+    );
+    if (error != RD_KAFKA_RESP_ERR_NO_ERROR) return error;
+    return rd_kafka_interceptor_add_on_response_received(
+        client, interceptor_name, on_response_received, ledger
+    );
+}
+
+ConfigHandle make_config(const Settings& settings) {
     ConfigHandle config{rd_kafka_conf_new()};
     std::array<char, 512> reason{};
     for (const auto& [name, value] : settings) {
@@ -35,19 +101,7 @@ ConfigHandle make_config(const Settings& settings, ClientLog& log) {
             throw std::invalid_argument(std::string{"settings: "} + reason.data());
         }
     }
-    rd_kafka_conf_set_opaque(config.get(), &log);
-    rd_kafka_conf_set_log_cb(config.get(), on_log);
-    rd_kafka_conf_set_dr_msg_cb(config.get(), on_report);
     return config;
-}
-
-ClientHandle make_client(ConfigHandle config) {
-    std::array<char, 512> reason{};
-    ClientHandle client{
-        rd_kafka_new(RD_KAFKA_PRODUCER, config.get(), reason.data(), reason.size())};
-    if (!client) throw std::invalid_argument(std::string{"settings: "} + reason.data());
-    (void)config.release();
-    return client;
 }
 
 HeadersHandle make_headers(const std::vector<Header>& headers) {
@@ -95,9 +149,30 @@ std::int64_t milliseconds_of(WallClock::time_point time) {
 
 }  // namespace
 
-Client::Client(const Settings& settings, LogHook log)
+void check_settings(const Settings& settings) { (void)make_config(settings); }
+
+ClientHandle open_client(
+    rd_kafka_type_t type, const Settings& settings, ClientLog& log, RequestLedger* ledger
+) {
+    auto config = make_config(settings);
+    rd_kafka_conf_set_opaque(config.get(), &log);
+    rd_kafka_conf_set_log_cb(config.get(), on_log);
+    if (type == RD_KAFKA_PRODUCER) rd_kafka_conf_set_dr_msg_cb(config.get(), on_report);
+    if (ledger) {
+        rd_kafka_conf_interceptor_add_on_new(
+            config.get(), interceptor_name, on_new, ledger
+        );
+    }
+    std::array<char, 512> reason{};
+    ClientHandle client{rd_kafka_new(type, config.get(), reason.data(), reason.size())};
+    if (!client) throw std::invalid_argument(std::string{"settings: "} + reason.data());
+    (void)config.release();
+    return client;
+}
+
+Client::Client(const Settings& settings, LogHook log, RequestLedger* ledger)
     : log_(std::make_unique<ClientLog>(std::move(log))),
-      client_(make_client(make_config(settings, *log_))),
+      client_(open_client(RD_KAFKA_PRODUCER, settings, *log_, ledger)),
       queue_(rd_kafka_queue_get_main(client_.get())) {}
 
 Client::~Client() {

@@ -10,6 +10,7 @@
 #include "kafka/client_log.hpp"
 #include "kafka/configuration.hpp"
 #include "kafka/handles.hpp"
+#include "kafka/request_ledger.hpp"
 
 #include <chrono>
 #include <memory>
@@ -17,6 +18,21 @@
 #include <string_view>
 
 namespace resilience::kafka::detail {
+
+/// @throws std::invalid_argument A setting is refused by itself.
+void check_settings(const Settings& settings);
+
+/** Makes librdkafka's client; it logs to `log` and notes its requests in `ledger`, both
+   of which must outlive it.
+
+    @throws std::invalid_argument A setting is refused.
+*/
+ClientHandle open_client(
+    rd_kafka_type_t type,
+    const Settings& settings,
+    ClientLog& log,
+    RequestLedger* ledger = nullptr
+);
 
 /// Receives the report of the message that was produced with it as its mark. Called
 /// inside of @ref Client::serve alone.
@@ -43,7 +59,7 @@ struct MetadataAnswer {
 class Client {
 public:
     /// @throws std::invalid_argument A setting is refused.
-    Client(const Settings& settings, LogHook log);
+    Client(const Settings& settings, LogHook log, RequestLedger* ledger = nullptr);
 
     /// Ends the client's threads, which may take a moment. What is queued is dropped.
     ~Client();
@@ -70,6 +86,9 @@ public:
     void purge(bool in_flight);
 
     const ClientLog& log() const noexcept { return *log_; }
+
+    /// For calls that only one kind of producer makes.
+    rd_kafka_t* native() noexcept { return client_.get(); }
 
 private:
     // Its threads log until the client is gone.

@@ -174,6 +174,21 @@ std::string milliseconds_of(std::chrono::microseconds value) {
 
 }  // namespace
 
+Settings connection_settings(const ProducerOptions& o) {
+    Settings settings{
+        {"bootstrap.servers", o.brokers},
+        {"client.id", o.client_id},
+        {"socket.timeout.ms", number(o.socket_timeout)},
+        {"socket.nagle.disable", "true"},
+        {"socket.keepalive.enable", "true"},
+        // After an outage the first message must not wait for the default of 10 s.
+        {"reconnect.backoff.max.ms", "1000"},
+        {"log.connection.close", "false"},
+        {"log.thread.name", "false"}};
+    append(settings, o.security);
+    return settings;
+}
+
 Settings producer_settings(const ProducerOptions& o) {
     check(o);
     check(o.security);
@@ -182,9 +197,8 @@ Settings producer_settings(const ProducerOptions& o) {
             throw std::invalid_argument("settings: " + name + " is set by the library");
         }
     }
-    Settings settings{
-        {"bootstrap.servers", o.brokers},
-        {"client.id", o.client_id},
+    Settings settings = connection_settings(o);
+    const Settings production{
         {"enable.idempotence", "true"},
         {"enable.gapless.guarantee", "true"},
         {"acks", "all"},
@@ -194,18 +208,11 @@ Settings producer_settings(const ProducerOptions& o) {
         {"message.timeout.ms", "0"},
         {"linger.ms", milliseconds_of(o.linger)},
         {"request.timeout.ms", number(o.request_timeout)},
-        {"socket.timeout.ms", number(o.socket_timeout)},
-        {"socket.nagle.disable", "true"},
-        {"socket.keepalive.enable", "true"},
-        // After an outage the first message must not wait for the default of 10 s.
-        {"reconnect.backoff.max.ms", "1000"},
         {"queue.buffering.max.messages", number(o.queue_messages)},
         {"queue.buffering.max.kbytes", number(o.queue_bytes / 1024)},
         {"compression.codec", name_of(o.compression)},
-        {"message.max.bytes", number(o.max_message_bytes)},
-        {"log.connection.close", "false"},
-        {"log.thread.name", "false"}};
-    append(settings, o.security);
+        {"message.max.bytes", number(o.max_message_bytes)}};
+    settings.insert(settings.end(), production.begin(), production.end());
     settings.insert(settings.end(), o.settings.begin(), o.settings.end());
     return settings;
 }

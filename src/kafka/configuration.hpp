@@ -20,6 +20,10 @@ using Settings = std::vector<std::pair<std::string, std::string>>;
 */
 Settings producer_settings(const ProducerOptions& options);
 
+/// The part of it that a client of any kind needs to reach the cluster. REQUIRES: the
+/// options were accepted by @ref producer_settings.
+Settings connection_settings(const ProducerOptions& options);
+
 }  // namespace resilience::kafka::detail
 
 #endif

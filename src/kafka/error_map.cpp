@@ -29,6 +29,8 @@ Errc delivery_error(int code, bool in_doubt) noexcept {
         case RD_KAFKA_RESP_ERR_UNSUPPORTED_FOR_MESSAGE_FORMAT:
         case RD_KAFKA_RESP_ERR_UNSUPPORTED_COMPRESSION_TYPE:
         case RD_KAFKA_RESP_ERR__BAD_COMPRESSION:
+        case RD_KAFKA_RESP_ERR_INVALID_TRANSACTION_TIMEOUT:
+        case RD_KAFKA_RESP_ERR__UNSUPPORTED_FEATURE:
         case RD_KAFKA_RESP_ERR__INVALID_ARG:
             return Errc::invalid_request;
 
@@ -44,6 +46,7 @@ Errc delivery_error(int code, bool in_doubt) noexcept {
         // A missing permission for one topic is the event's trouble. Credentials that the
         // cluster refuses are not: they stop every event and come right by themselves.
         case RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED:
+        case RD_KAFKA_RESP_ERR_TRANSACTIONAL_ID_AUTHORIZATION_FAILED:
             return Errc::access_denied;
 
         case RD_KAFKA_RESP_ERR__QUEUE_FULL:
@@ -86,6 +89,12 @@ Errc delivery_error(int code, bool in_doubt) noexcept {
 Errc request_error(int code) noexcept {
     const Errc error = delivery_error(code, false);
     return is_retryable(make_error_code(error)) ? Errc::unavailable : error;
+}
+
+bool is_fenced(int code) noexcept {
+    return code == RD_KAFKA_RESP_ERR__FENCED ||
+           code == RD_KAFKA_RESP_ERR_PRODUCER_FENCED ||
+           code == RD_KAFKA_RESP_ERR_INVALID_PRODUCER_EPOCH;
 }
 
 bool is_topic_pending(int code) noexcept {

@@ -21,6 +21,10 @@ Errc delivery_error(int code, bool in_doubt) noexcept;
 /// The same for a request that writes nothing: what can be retried is `unavailable`.
 Errc request_error(int code) noexcept;
 
+/// Whether another producer of the same transactional id took over, or the cluster gave
+/// the transaction up in its place: nothing that this producer sends is taken any more.
+bool is_fenced(int code) noexcept;
+
 /// Whether a topic may only be about to exist: somebody creates it, or elects a leader.
 bool is_topic_pending(int code) noexcept;
 

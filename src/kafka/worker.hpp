@@ -10,6 +10,7 @@
 #include <list>
 #include <memory>
 #include <mutex>
+#include <set>
 #include <utility>
 
 namespace resilience::kafka::detail {
@@ -17,13 +18,15 @@ namespace resilience::kafka::detail {
 namespace net = boost::asio;
 
 /** Keeps the threads of workers that are gone until their last job has ended, and joins
-    them at the latest when the execution context is destroyed. */
+    all of them, those of living workers too, when the execution context is destroyed:
+   what a job hands to the context at its end is never too late. */
 class WorkerJoiner final : public net::execution_context::service {
 public:
     static net::execution_context::id id;
 
     explicit WorkerJoiner(net::execution_context& context) : service(context) {}
 
+    void enroll(net::thread_pool& thread);
     void adopt(std::unique_ptr<net::thread_pool> thread);
 
 private:
@@ -35,6 +38,7 @@ private:
     void shutdown() override;
 
     std::mutex mutex_;
+    std::set<net::thread_pool*> working_;
     std::list<Leaving> leaving_;
     bool shut_down_ = false;
 };
@@ -57,7 +61,10 @@ public:
 
     template <class Job>
     void post(Job job) {
-        if (!thread_) thread_ = std::make_unique<net::thread_pool>(1);
+        if (!thread_) {
+            thread_ = std::make_unique<net::thread_pool>(1);
+            joiner_.enroll(*thread_);
+        }
         net::post(*thread_, std::move(job));
     }
 

@@ -186,6 +186,36 @@ std::vector<Consumed> Cluster::consume(const std::string& topic, std::size_t exp
     return consumed;
 }
 
+void Cluster::write(
+    const std::string& topic,
+    std::int32_t partition,
+    const std::string& key,
+    const std::optional<std::string>& value,
+    int count
+) const {
+    const auto client = make_client(
+        RD_KAFKA_PRODUCER,
+        {{"bootstrap.servers", brokers_}, {"enable.idempotence", "true"}}
+    );
+    rd_kafka_topic_t* handle = rd_kafka_topic_new(client.get(), topic.c_str(), nullptr);
+    int refused = 0;
+    for (int i = 0; i < count; ++i) {
+        refused += rd_kafka_produce(
+            handle,
+            partition,
+            RD_KAFKA_MSG_F_COPY,
+            value ? const_cast<char*>(value->data()) : nullptr,
+            value ? value->size() : 0,
+            key.data(),
+            key.size(),
+            nullptr
+        );
+    }
+    const auto unsent = rd_kafka_flush(client.get(), 20'000);
+    rd_kafka_topic_destroy(handle);
+    if (refused != 0 || unsent) throw std::runtime_error("could not write to " + topic);
+}
+
 std::vector<std::string> Cluster::kcat(
     const std::string& topic, const std::string& format
 ) const {

@@ -57,7 +57,16 @@ public:
     /// `expected` messages as long as is sensible.
     std::vector<Consumed> consume(const std::string& topic, std::size_t expected) const;
 
-    /// The same through the program `kcat`: one line for each message in `format`.
+    /// Writes records, in no transaction.
+    void write(
+        const std::string& topic,
+        std::int32_t partition,
+        const std::string& key,
+        const std::optional<std::string>& value,
+        int count = 1
+    ) const;
+
+    /// Reads through the program `kcat`: one line for each message in `format`.
     std::vector<std::string> kcat(const std::string& topic, const std::string& format)
         const;
 

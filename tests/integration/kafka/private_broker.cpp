@@ -115,7 +115,9 @@ void PrivateBroker::write_settings(int port, int controller_port) const {
         << "advertised.listeners=PLAINTEXT://" << address << '\n'
         << "inter.broker.listener.name=PLAINTEXT\nlog.dirs=data\n"
         << "auto.create.topics.enable=false\ngroup.initial.rebalance.delay.ms=0\n"
-        << "offsets.topic.replication.factor=1\noffsets.topic.num.partitions=1\n";
+        << "offsets.topic.replication.factor=1\noffsets.topic.num.partitions=1\n"
+        << "transaction.state.log.replication.factor=1\n"
+        << "transaction.state.log.min.isr=1\ntransaction.state.log.num.partitions=1\n";
 }
 
 void PrivateBroker::start() {
@@ -123,7 +125,12 @@ void PrivateBroker::start() {
     cluster_.await_ready();
 }
 
-void PrivateBroker::pause() { ::kill(process_, SIGSTOP); }
+void PrivateBroker::pause() {
+    ::kill(process_, SIGSTOP);
+    // Its threads stop one after another.
+    siginfo_t stopped{};
+    ::waitid(P_PID, static_cast<id_t>(process_), &stopped, WSTOPPED | WEXITED | WNOWAIT);
+}
 
 void PrivateBroker::resume() { ::kill(process_, SIGCONT); }
 

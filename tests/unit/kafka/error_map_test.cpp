@@ -10,6 +10,7 @@ using resilience::Errc;
 using resilience::is_in_doubt;
 using resilience::is_retryable;
 using resilience::kafka::detail::delivery_error;
+using resilience::kafka::detail::is_fenced;
 using resilience::kafka::detail::is_topic_pending;
 using resilience::kafka::detail::request_error;
 
@@ -95,4 +96,24 @@ TEST_CASE("a topic that is unknown or has no leader may exist a moment later") {
     CHECK_FALSE(is_topic_pending(RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED));
     CHECK_FALSE(is_topic_pending(RD_KAFKA_RESP_ERR__TRANSPORT));
     CHECK_FALSE(is_topic_pending(RD_KAFKA_RESP_ERR_NO_ERROR));
+}
+
+TEST_CASE("I7: whoever is fenced is told apart from whoever lost a connection") {
+    CHECK(is_fenced(RD_KAFKA_RESP_ERR__FENCED));
+    CHECK(is_fenced(RD_KAFKA_RESP_ERR_PRODUCER_FENCED));
+    CHECK(is_fenced(RD_KAFKA_RESP_ERR_INVALID_PRODUCER_EPOCH));
+    CHECK_FALSE(is_fenced(RD_KAFKA_RESP_ERR_NO_ERROR));
+    CHECK_FALSE(is_fenced(RD_KAFKA_RESP_ERR__TRANSPORT));
+    CHECK_FALSE(is_fenced(RD_KAFKA_RESP_ERR__STATE));
+}
+
+TEST_CASE("a transactional id that is not allowed is not retryable") {
+    CHECK(
+        request_error(RD_KAFKA_RESP_ERR_TRANSACTIONAL_ID_AUTHORIZATION_FAILED) ==
+        Errc::access_denied
+    );
+    CHECK(
+        request_error(RD_KAFKA_RESP_ERR_INVALID_TRANSACTION_TIMEOUT) ==
+        Errc::invalid_request
+    );
 }

@@ -1,0 +1,254 @@
+// SPDX-License-Identifier: MIT
+// Measures what one lane commits to Kafka beside a bare transactional producer, which
+// does nothing but begin, produce and commit: 300 bytes an event, both on the same topic,
+// in turns.
+//
+// Run:    eval "$(scripts/services env kafka)"; bench_kafka_lane [rounds]
+// Prints: for one event per transaction the quantiles of a commit, back to back and with
+//         pauses; for 5,000 the events per second.
+#include "bench/median.hpp"
+
+#include <resilience/kafka/lane_producer.hpp>
+
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/io_context.hpp>
+
+#include <librdkafka/rdkafka.h>
+
+#include <array>
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <thread>
+#include <vector>
+
+namespace {
+
+using namespace resilience;
+using std::chrono::milliseconds;
+using Seconds = std::chrono::duration<double>;
+
+const std::string payload = R"({"text":")" + std::string(288, 'x') + R"("})";
+
+struct Server {
+    std::string brokers;
+    std::string topic;
+};
+
+void require(rd_kafka_error_t* error) {
+    if (error) throw std::runtime_error(rd_kafka_error_string(error));
+}
+
+// The peer: librdkafka with the settings of the lane and nothing around it.
+class BareProducer {
+public:
+    explicit BareProducer(const Server& server) : topic_(server.topic) {
+        std::array<char, 512> reason{};
+        rd_kafka_conf_t* conf = rd_kafka_conf_new();
+        const std::array<std::array<std::string, 2>, 8> settings{
+            {{"bootstrap.servers", server.brokers},
+             {"transactional.id", "bare." + server.topic},
+             {"transaction.timeout.ms", "20000"},
+             {"linger.ms", "1"},
+             {"socket.nagle.disable", "true"},
+             {"compression.codec", "lz4"},
+             {"partitioner", "murmur2_random"},
+             {"queue.buffering.max.messages", "100000"}}};
+        for (const auto& [name, value] : settings) {
+            rd_kafka_conf_set(
+                conf, name.c_str(), value.c_str(), reason.data(), reason.size()
+            );
+        }
+        rd_kafka_conf_set_dr_msg_cb(
+            conf, [](rd_kafka_t*, const rd_kafka_message_t*, void*) {}
+        );
+        client_ = rd_kafka_new(RD_KAFKA_PRODUCER, conf, reason.data(), reason.size());
+        if (!client_) throw std::runtime_error(reason.data());
+        require(rd_kafka_init_transactions(client_, 30'000));
+        handle_ = rd_kafka_topic_new(client_, topic_.c_str(), nullptr);
+        const rd_kafka_metadata_t* metadata = nullptr;
+        if (rd_kafka_metadata(client_, 0, handle_, &metadata, 10'000) == 0) {
+            rd_kafka_metadata_destroy(metadata);
+        }
+    }
+    ~BareProducer() {
+        rd_kafka_topic_destroy(handle_);
+        rd_kafka_destroy(client_);
+    }
+    BareProducer(const BareProducer&) = delete;
+    BareProducer& operator=(const BareProducer&) = delete;
+
+    void commit(std::size_t count) {
+        require(rd_kafka_begin_transaction(client_));
+        for (std::size_t i = 0; i < count; ++i) {
+            const std::string key = "user-" + std::to_string(i % 1000);
+            const int refused = rd_kafka_produce(
+                handle_,
+                RD_KAFKA_PARTITION_UA,
+                RD_KAFKA_MSG_F_COPY,
+                const_cast<char*>(payload.data()),
+                payload.size(),
+                key.data(),
+                key.size(),
+                nullptr
+            );
+            if (refused != 0) throw std::runtime_error("produce");
+        }
+        require(rd_kafka_commit_transaction(client_, -1));
+    }
+
+private:
+    std::string topic_;
+    rd_kafka_t* client_ = nullptr;
+    rd_kafka_topic_t* handle_ = nullptr;
+};
+
+class Lane {
+public:
+    explicit Lane(const Server& server)
+        : topic_(server.topic),
+          owner_(std::make_unique<kafka::LaneProducer>(
+              io_.get_executor(),
+              kafka::ProducerOptions{.brokers = server.brokers},
+              kafka::LaneProducerOptions{.outbox = "bench-" + server.topic}
+          )) {
+        if (const auto taken = run(owner_->take_over()); !taken) {
+            throw std::runtime_error(taken.error().message());
+        }
+    }
+
+    void prepare(std::size_t count) {
+        rows_.clear();
+        for (std::size_t i = 0; i < count; ++i) {
+            const std::string user = "user-" + std::to_string(i % 1000);
+            WindowEvent row;
+            row.event = {
+                .id = "018f0000-0000-7000-8000-000000000001",
+                .aggregate_type = "user",
+                .aggregate_id = user,
+                .event_type = "user.created",
+                .event_data = payload,
+                .topic = topic_};
+            rows_.push_back(std::move(row));
+        }
+    }
+
+    void commit() {
+        auto next = last_;
+        next.seen = "100:100:";
+        next.window = "100:120:103,105";
+        next.lane_seq += rows_.size();
+        ++next.batch_seq;
+        const auto done = run(owner_->commit(rows_, next));
+        if (!done) throw std::runtime_error(done.error().message());
+        last_ = next;
+    }
+
+    kafka::LaneProducerSnapshot snapshot() const { return owner_->snapshot(); }
+
+private:
+    template <class T>
+    T run(net::awaitable<T> work) {
+        std::optional<T> result;
+        net::co_spawn(io_, std::move(work), [&](std::exception_ptr error, T value) {
+            if (error) std::rethrow_exception(error);
+            result.emplace(std::move(value));
+        });
+        io_.restart();
+        io_.run();
+        return std::move(*result);
+    }
+
+    std::string topic_;
+    net::io_context io_{1};
+    std::unique_ptr<kafka::LaneProducer> owner_;
+    std::vector<WindowEvent> rows_;
+    LanePosition last_;
+};
+
+void print_latency(
+    const char* name, int rounds, milliseconds pause, const std::function<void()>& commit
+) {
+    for (int i = 0; i < 20; ++i) commit();
+    std::vector<double> times;
+    for (int i = 0; i < rounds; ++i) {
+        if (pause.count() > 0) std::this_thread::sleep_for(pause);
+        const auto began = Clock::now();
+        commit();
+        times.push_back(1e3 * Seconds(Clock::now() - began).count());
+    }
+    std::printf(
+        "%-34s p50 %6.2f  p90 %6.2f  p99 %6.2f  max %6.2f ms\n",
+        name,
+        bench::median(times),
+        bench::quantile(times, 0.9),
+        bench::quantile(times, 0.99),
+        bench::quantile(times, 1)
+    );
+    std::fflush(stdout);
+}
+
+void print_rate(
+    const char* name, int rounds, std::size_t count, const std::function<void()>& commit
+) {
+    for (int i = 0; i < 3; ++i) commit();
+    std::vector<double> times;
+    const auto began = Clock::now();
+    for (int i = 0; i < rounds; ++i) {
+        const auto start = Clock::now();
+        commit();
+        times.push_back(1e3 * Seconds(Clock::now() - start).count());
+    }
+    const double total = Seconds(Clock::now() - began).count();
+    std::printf(
+        "%-34s %8.0f events/s  p50 %6.2f ms\n",
+        name,
+        static_cast<double>(count) * rounds / total,
+        bench::median(times)
+    );
+    std::fflush(stdout);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) try {
+    const int rounds = argc > 1 ? std::atoi(argv[1]) : 1000;
+    const char* brokers = std::getenv("KAFKA_BROKERS");
+    if (!brokers) throw std::runtime_error("KAFKA_BROKERS is not set");
+    const Server server{
+        brokers,
+        "bench_kafka_lane_" +
+            std::to_string(WallClock::now().time_since_epoch().count())};
+    std::printf("librdkafka %s\n", rd_kafka_version_str());
+    BareProducer bare(server);
+    Lane lane(server);
+    const auto one_bare = [&] { bare.commit(1); };
+    const auto one = [&] { lane.commit(); };
+    lane.prepare(1);
+    print_latency("1 event, bare", rounds, {}, one_bare);
+    print_latency("1 event, lane", rounds, {}, one);
+    print_latency("1 event every 40 ms, bare", rounds / 5, milliseconds{40}, one_bare);
+    print_latency("1 event every 40 ms, lane", rounds / 5, milliseconds{40}, one);
+    constexpr std::size_t many = 5000;
+    lane.prepare(many);
+    for (int i = 0; i < 3; ++i) {
+        print_rate("5,000 events, bare", rounds / 10, many, [&] { bare.commit(many); });
+        print_rate("5,000 events, lane", rounds / 10, many, one);
+    }
+    const auto snapshot = lane.snapshot();
+    std::printf(
+        "take-over %.1f ms, %llu commits, %llu suspicions\n",
+        1e3 * Seconds(snapshot.last_take_over).count(),
+        static_cast<unsigned long long>(snapshot.commits),
+        static_cast<unsigned long long>(snapshot.suspicions)
+    );
+    return 0;
+} catch (const std::exception& e) {
+    std::fprintf(stderr, "bench_kafka_lane: %s\n", e.what());
+    return 1;
+}

@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: MIT
+#ifndef RESILIENCE_SRC_KAFKA_LANE_CONFIGURATION_HPP
+#define RESILIENCE_SRC_KAFKA_LANE_CONFIGURATION_HPP
+
+#include <resilience/kafka/lane_producer_options.hpp>
+#include <resilience/kafka/producer_options.hpp>
+
+#include "kafka/configuration.hpp"
+
+#include <string>
+
+namespace resilience::kafka::detail {
+
+/** Gives the options back as they count: with the position topic's name. Pure.
+
+    @throws std::invalid_argument Names the option that is out of range.
+*/
+LaneProducerOptions checked_lane_options(
+    const ProducerOptions& producer, LaneProducerOptions options
+);
+
+/// What both options mean to a transactional producer. Pure.
+/// @throws std::invalid_argument Names the option that is out of range.
+Settings lane_producer_settings(
+    const ProducerOptions& producer, const LaneProducerOptions& options
+);
+
+/// Which records a reader of the position topic sees.
+enum class Isolation : std::uint8_t { read_uncommitted, read_committed };
+
+/// Settings of a client that reads the position topic. Pure.
+Settings position_reader_settings(const ProducerOptions& producer, Isolation isolation);
+
+/// Settings of the position topic when it is created. Pure.
+Settings position_topic_settings();
+
+}  // namespace resilience::kafka::detail
+
+#endif
