@@ -125,6 +125,27 @@ TEST_CASE("a coroutine that succeeds returns what it returned, whatever its type
     CHECK(!thrown);
 }
 
+TEST_CASE("a classifier of one's own is shown Boost's exceptions as std::system_error") {
+    struct OfOneOwn {
+        Classification operator()(const Outcome<int>&) const { return {}; }
+        Classification operator()(const std::exception_ptr& thrown) const {
+            const Classification usual = classify(thrown);
+            const bool transient = usual.verdict == Verdict::transient;
+            return {transient ? Verdict::client_error : Verdict::permanent};
+        }
+    };
+    World world;
+    CircuitBreaker breaker{opens_at_once()};
+    auto pipeline = Pipeline{breaker}.classified_by(OfOneOwn{});
+    const auto thrown = world.run([&]() -> net::awaitable<void> {
+        (void)co_await co_run(pipeline, [](CallContext&) -> net::awaitable<int> {
+            throw boost::system::system_error{net::error::connection_reset};
+        });
+    });
+    CHECK(thrown);
+    CHECK(breaker.snapshot().state == CircuitState::closed);
+}
+
 TEST_CASE("Boost's exceptions are classified by their codes") {
     World world;
     CircuitBreaker breaker{

@@ -49,7 +49,7 @@ struct CoEnvironment {
     std::uint64_t random() const { return outer.random(); }
 };
 
-/// Knows Boost's exceptions, too.
+/// Shows the exceptions of Boost as those of the standard library.
 template <class Classifier>
 struct CoClassifier {
     const Classifier& outer;
@@ -59,13 +59,7 @@ struct CoClassifier {
         return outer(end);
     }
     Classification operator()(const std::exception_ptr& thrown) const {
-        try {
-            std::rethrow_exception(thrown);
-        } catch (const boost::system::system_error& e) {
-            return outer(std::error_code{e.code()});
-        } catch (...) {
-            return outer(thrown);
-        }
+        return outer(in_std_terms(thrown));
     }
 };
 
