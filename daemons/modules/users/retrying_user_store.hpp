@@ -4,9 +4,12 @@
 
 #include <modules/users/user_store.hpp>
 
+#include <resilience/deadline.hpp>
+#include <resilience/pipeline.hpp>
 #include <resilience/prometheus/observer.hpp>
-#include <resilience/retry_policy.hpp>
+#include <resilience/retry.hpp>
 
+#include <exception>
 #include <memory>
 
 namespace resilience::modules::users {
@@ -14,7 +17,7 @@ namespace resilience::modules::users {
 /** Tries changes again that lost against a concurrent transaction.
 
     Nothing else is tried again here: a client knows better whether it still wants a
-   change whose outcome is unknown, and a database that is down does not come back in
+    change whose outcome is unknown, and a database that is down does not come back in
     milliseconds.
 
     @par Thread safety
@@ -42,12 +45,20 @@ public:
     ) override;
 
 private:
-    template <class Attempt>
-    net::awaitable<Result<User>> persist(Attempt attempt) const;
+    // A lost race is what is cured by trying again here, and nothing else is.
+    struct LostRaces {
+        Classification operator()(const Result<User>& result) const;
+        Classification operator()(const std::exception_ptr& thrown) const;
+    };
+    using Retries = BasicPipeline<
+        DefaultOrder,
+        SystemEnvironment,
+        LostRaces,
+        Retry<prometheus::Observer>,
+        NoDeadline>;
 
     std::unique_ptr<UserStore> inner_;
-    prometheus::Observer observer_;
-    RetryPolicy policy_;
+    Retries retries_;
 };
 
 }  // namespace resilience::modules::users
