@@ -19,7 +19,7 @@ enum class Errc {
     unavailable = 1,
     /// The connection was lost after the request was sent; the effect may have happened.
     connection_lost,
-    /// The deadline passed before the request was sent.
+    /// The deadline passed before anything was done.
     timed_out,
     /// The deadline passed while the answer was awaited; the effect may have happened.
     timed_out_in_doubt,
@@ -86,7 +86,7 @@ inline const std::error_category& error_category() noexcept {
                 case Errc::connection_lost:
                     return "the connection was lost before the answer came";
                 case Errc::timed_out:
-                    return "the deadline passed before the request was sent";
+                    return "the deadline passed before anything was done";
                 case Errc::timed_out_in_doubt:
                     return "no answer came before the deadline";
                 case Errc::cancelled:

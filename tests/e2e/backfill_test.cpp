@@ -24,6 +24,14 @@ void create_users(const Stack& stack, int count) {
     }
 }
 
+/// Three users and the identities of their events, in order.
+std::vector<std::string> three_events(const Stack& stack) {
+    create_users(stack, 3);
+    auto ids = stack.sql("SELECT id FROM outbox_events ORDER BY seq");
+    REQUIRE(ids.size() == 3);
+    return ids;
+}
+
 struct Ended {
     int code;
     std::string output;
@@ -81,9 +89,7 @@ TEST_CASE("O11: backfill takes the events between two moments to the topic it is
     for (const auto kind : kinds) {
         Stack stack(kind);
         stack.start_server();
-        create_users(stack, 3);
-        const auto ids = stack.sql("SELECT id FROM outbox_events ORDER BY seq");
-        REQUIRE(ids.size() == 3);
+        const auto ids = three_events(stack);
         for (std::size_t i = 0; i < ids.size(); ++i) {
             (void)stack.sql(
                 "UPDATE outbox_events SET created_at = '2026-01-0" +
@@ -260,9 +266,7 @@ TEST_CASE("O11: a row that no event may be like is left out of a backfill and na
     for (const auto kind : kinds) {
         Stack stack(kind);
         stack.start_server();
-        create_users(stack, 3);
-        const auto ids = stack.sql("SELECT id FROM outbox_events ORDER BY seq");
-        REQUIRE(ids.size() == 3);
+        const auto ids = three_events(stack);
         (void)stack.sql(
             "UPDATE outbox_events SET event_type = '' WHERE id = '" + ids[1] + "'"
         );

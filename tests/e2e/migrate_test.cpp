@@ -146,5 +146,6 @@ TEST_CASE("M17: a table that stays in use ends a migration after the wait for lo
     CHECK(runner.wait() == 1);
     const auto said = runner.output();
     CHECK_MESSAGE(said.find("migration 3 (backfill_runs)") != std::string::npos, said);
+    CHECK(said.find("MIGRATE_LOCK_TIMEOUT") != std::string::npos);
     CHECK(is_one_line(said));
 }

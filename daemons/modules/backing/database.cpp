@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include <modules/backing/data_dir.hpp>
 #include <modules/backing/database.hpp>
+#include <modules/backing/health.hpp>
 #include <modules/migrations/schema.hpp>
 
 #include <resilience/postgres/outbox_source.hpp>
@@ -27,7 +28,7 @@ constexpr const char* end_of_trial = "DROP TABLE IF EXISTS write_trial";
 
 Failure schema_missing(const Failure& failure) {
     if (failure == Errc::invalid_request || failure == Errc::bad_destination) {
-        return fail(Errc::bad_destination, "the schema is missing; run: migrate up");
+        return fail(Errc::bad_destination, schema_is_missing);
     }
     return failure;
 }

@@ -61,8 +61,11 @@ net::awaitable<Result<void>> perform(
     const auto done = co_await std::move(work);
     if (!done) {
         auto failure = done.error();
-        if (failure == Errc::timed_out)
+        if (failure == Errc::timed_out) {
             failure.detail += "; see MIGRATE_LOCK_TIMEOUT and MIGRATE_STATEMENT_TIMEOUT";
+        } else if (failure == Errc::serialization_conflict) {
+            failure.detail += "; a table was in use for MIGRATE_LOCK_TIMEOUT";
+        }
         co_return failure;
     }
     if (*done == 0) std::printf("%s\n", up ? "nothing to apply" : "nothing to take back");

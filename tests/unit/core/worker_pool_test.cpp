@@ -253,7 +253,7 @@ TEST_CASE("WorkerPool: a task that throws is told of and kills no worker") {
     CHECK(
         journal.text() ==
         "threw oops in order-7 threw "
-        "given up: the deadline passed before the request was sent 1:late 2 "
+        "given up: the deadline passed before anything was done 1:late 2 "
         "drained refused: the object is closed"
     );
 }
