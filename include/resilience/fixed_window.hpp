@@ -89,8 +89,8 @@ public:
     }
 
     /// Tells what @ref try_acquire would answer. Takes nothing.
-    Admission check(std::uint32_t n = 1, TimePoint now = Clock::now()) const noexcept {
-        return word_.check(n, now);
+    Admission peek(std::uint32_t n = 1, TimePoint now = Clock::now()) const noexcept {
+        return word_.peek(n, now);
     }
 
     /// Tells what is left of the window. Takes nothing.

@@ -162,7 +162,7 @@ public:
     ) noexcept;
 
     /// Tells what @ref try_acquire would answer. Takes nothing.
-    Admission check(
+    Admission peek(
         const LimitKey& key, std::uint32_t n = 1, TimePoint now = Clock::now()
     ) noexcept;
 

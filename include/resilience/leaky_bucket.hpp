@@ -70,7 +70,7 @@ public:
     Admission try_acquire(std::uint32_t n = 1, TimePoint now = Clock::now()) noexcept;
 
     /// Tells what @ref try_acquire would answer. Changes nothing.
-    Admission check(std::uint32_t n = 1, TimePoint now = Clock::now()) const noexcept;
+    Admission peek(std::uint32_t n = 1, TimePoint now = Clock::now()) const noexcept;
 
     /// Tells how long the bucket takes to empty: `until_full` is that time, and
     /// `available` is 0 meanwhile, then the capacity. Changes nothing.
@@ -149,7 +149,7 @@ inline Admission LeakyBucket::try_acquire(std::uint32_t n, TimePoint now) noexce
     });
 }
 
-inline Admission LeakyBucket::check(std::uint32_t n, TimePoint now) const noexcept {
+inline Admission LeakyBucket::peek(std::uint32_t n, TimePoint now) const noexcept {
     if (n == 0) return Admission::admit();
     if (n > options_.capacity) return Admission::refuse(Admission::never);
     const auto wait = drain_at(now);

@@ -50,7 +50,7 @@ void visit_readings(const LimiterSnapshot& s, Visit&& visit) {
         after that time, if nobody else takes anything, and unless said otherwise not a
         nanosecond sooner. An `n` of zero is always admitted; one that can never be
         admitted is refused with @ref Admission::never.
-    @li `l.check(n, now)` tells what `try_acquire` would answer, and takes nothing.
+    @li `l.peek(n, now)` tells what `try_acquire` would answer, and takes nothing.
     @li `l.snapshot(now)` tells what there is, and takes nothing.
     @li An instant older than one already seen is safe: nothing more is admitted for it.
     @li All of them may be called from several threads, and never block or allocate.
@@ -69,7 +69,7 @@ concept RateLimiter = requires(
     { seen.options() } -> std::same_as<typename L::Options>;
     { limiter.try_acquire(n, now) }
     noexcept->std::same_as<Admission>;
-    { seen.check(n, now) }
+    { seen.peek(n, now) }
     noexcept->std::same_as<Admission>;
     { seen.snapshot(now) }
     noexcept->std::same_as<LimiterSnapshot>;

@@ -104,9 +104,9 @@ public:
     ) noexcept;
 
     /// Tells what @ref try_acquire would answer on this thread. Takes nothing.
-    Admission check(std::uint32_t n = 1, TimePoint now = Clock::now()) const noexcept {
+    Admission peek(std::uint32_t n = 1, TimePoint now = Clock::now()) const noexcept {
         if (n != 0 && n <= held()) return Admission::admit();
-        return common_.check(n, now);
+        return common_.peek(n, now);
     }
 
     /// Tells what there is for this thread: in its stripe or in the common bucket,
@@ -116,7 +116,7 @@ public:
         const std::uint32_t mine = held();
         if (mine > seen.available) {
             seen.available = mine;
-            seen.until_next = common_.check(mine + 1, now).retry_after;
+            seen.until_next = common_.peek(mine + 1, now).retry_after;
         }
         return seen;
     }
@@ -234,7 +234,7 @@ template <class StripeOf>
 Admission BasicStripedTokenBucket<StripeOf>::refill(
     Stripe& stripe, std::uint32_t n, TimePoint now
 ) noexcept {
-    const Admission there = common_.check(n, now);
+    const Admission there = common_.peek(n, now);
     if (!there) return there;
     // Whoever finds another thread fetching takes what it needs itself.
     std::uint32_t held = stripe.tokens.load(std::memory_order_relaxed);

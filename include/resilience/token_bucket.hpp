@@ -145,7 +145,7 @@ public:
     Admission try_acquire(std::uint32_t n = 1, TimePoint now = Clock::now()) noexcept;
 
     /// Tells what @ref try_acquire would answer. Takes nothing.
-    Admission check(std::uint32_t n = 1, TimePoint now = Clock::now()) const noexcept;
+    Admission peek(std::uint32_t n = 1, TimePoint now = Clock::now()) const noexcept;
 
     /// Takes as many tokens as there are, at most `n`, and returns how many. Never waits.
     std::uint32_t acquire_up_to(std::uint32_t n, TimePoint now = Clock::now()) noexcept;
@@ -254,7 +254,7 @@ inline Admission TokenBucket::try_acquire(std::uint32_t n, TimePoint now) noexce
     return word_.take(n, detail::raw_nanoseconds_of(now));
 }
 
-inline Admission TokenBucket::check(std::uint32_t n, TimePoint now) const noexcept {
+inline Admission TokenBucket::peek(std::uint32_t n, TimePoint now) const noexcept {
     if (n == 0) return Admission::admit();
     return word_.inspect(detail::raw_nanoseconds_of(now), [n](const View& view) {
         if (n > view.law.burst) return Admission::refuse(Admission::never);

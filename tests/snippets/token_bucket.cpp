@@ -30,7 +30,7 @@ std::optional<std::chrono::nanoseconds> busy_for(TokenBucket& bucket) {
 //[generic
 template <resilience::RateLimiter Limiter>
 bool both(Limiter& mine, Limiter& everybodys, std::uint32_t n, TimePoint now) {
-    if (!mine.check(n, now)) return false;
+    if (!mine.peek(n, now)) return false;
     return everybodys.try_acquire(n, now) && mine.try_acquire(n, now);
 }
 //]

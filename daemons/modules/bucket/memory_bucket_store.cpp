@@ -43,9 +43,7 @@ Decision MemoryBucketStore::consume_now(const TokenRequest& request, TimePoint n
 net::awaitable<Result<Decision>> MemoryBucketStore::check(TokenRequest request) {
     const std::shared_lock lock{groups_};
     const TimePoint now = now_();
-    co_return decision(
-        request.key, buckets_.check(request.key, request.tokens, now), now
-    );
+    co_return decision(request.key, buckets_.peek(request.key, request.tokens, now), now);
 }
 
 net::awaitable<Result<Decision>> MemoryBucketStore::consume(TokenRequest request) {
@@ -92,7 +90,7 @@ void MemoryBucketStore::decide_group(
         const auto tokens =
             static_cast<std::uint32_t>(std::min(want.tokens, std::uint64_t{capacity_} + 1)
             );
-        const Admission own = buckets_.check(key, tokens, now);
+        const Admission own = buckets_.peek(key, tokens, now);
         if (!own && own.retry_after > group.admission.retry_after) {
             group.admission = own;
             group.binding = want.position;

@@ -94,7 +94,7 @@ std::size_t BasicKeyedLimiter<Limiter>::try_acquire_each(
 }
 
 template <class Limiter>
-Admission BasicKeyedLimiter<Limiter>::check(
+Admission BasicKeyedLimiter<Limiter>::peek(
     const LimitKey& key, std::uint32_t n, TimePoint now
 ) noexcept {
     if (n == 0) return Admission::admit();
@@ -190,7 +190,7 @@ Admission BasicKeyedLimiter<Limiter>::try_acquire_all(
     Admission answer = take_all(requests, now);
     for (const KeyedRequest& request : requests) {
         if (answer.admitted) break;
-        const Admission own = check(request.key, request.n, now);
+        const Admission own = peek(request.key, request.n, now);
         answer.retry_after = std::max(answer.retry_after, own.retry_after);
     }
     return answer;

@@ -58,7 +58,7 @@ public:
         return taking.answer;
     }
 
-    Admission check(std::uint32_t n, TimePoint now) const noexcept {
+    Admission peek(std::uint32_t n, TimePoint now) const noexcept {
         if (n == 0) return Admission::admit();
         if (n > law_.limit()) return Admission::refuse(Admission::never);
         return law_.take(word(), n, law_.moment(nanoseconds_of(now))).answer;

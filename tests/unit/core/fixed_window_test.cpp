@@ -52,7 +52,7 @@ TEST_CASE("a fixed window gives its limit, then nothing until the next one begin
     CHECK(window.try_acquire(7, t0 + 300ms));
     CHECK(window.try_acquire(4, t0 + 400ms) == Admission::refuse(600ms));
     CHECK(window.try_acquire(3, t0 + 400ms));
-    CHECK(window.check(1, t0 + 999ms) == Admission::refuse(1ms));
+    CHECK(window.peek(1, t0 + 999ms) == Admission::refuse(1ms));
     CHECK(window.snapshot(t0 + 600ms) == LimiterSnapshot{10, 0, 400ms, 400ms});
     CHECK(window.try_acquire(10, t0 + 1s));
     CHECK_FALSE(window.try_acquire(1, t0 + 1s));
@@ -80,10 +80,10 @@ TEST_CASE("a fixed window begins where the calendar says, whatever the steady cl
 TEST_CASE("more than the limit is refused for ever, nothing is always admitted") {
     FixedWindow window{{.limit = 3, .window = 1s}};
     CHECK(window.try_acquire(4, t0) == Admission::refuse(Admission::never));
-    CHECK(window.check(4, t0) == Admission::refuse(Admission::never));
+    CHECK(window.peek(4, t0) == Admission::refuse(Admission::never));
     CHECK(window.try_acquire(3, t0));
     CHECK(window.try_acquire(0, t0));
-    CHECK(window.check(0, t0));
+    CHECK(window.peek(0, t0));
 }
 
 TEST_CASE("a fixed window takes back what was not used, while the window lasts") {
@@ -134,7 +134,7 @@ TEST_CASE("a fixed window works at the ends of time and with every offset") {
             CHECK_FALSE(late);
             CHECK(late.retry_after > 0s);
             CHECK(late.retry_after <= length);
-            CHECK(window.check(1, TimePoint::min()).retry_after > 24h * 365 * 100);
+            CHECK(window.peek(1, TimePoint::min()).retry_after > 24h * 365 * 100);
         }
     }
 }
@@ -153,7 +153,7 @@ TEST_CASE("P1, P4: every decision and wait of a fixed window equals the oracle's
             now += random.in(0, o.window.count() / 2 + 2);
             const auto n = static_cast<std::uint32_t>(random.of_any_size(o.limit));
             const std::int64_t wait = oracle.wait(n, now);
-            REQUIRE(window.check(n, at(now)).admitted == (wait == 0));
+            REQUIRE(window.peek(n, at(now)).admitted == (wait == 0));
             const Admission a = window.try_acquire(n, at(now));
             REQUIRE(a.admitted == (wait == 0));
             REQUIRE(a.retry_after.count() == wait);

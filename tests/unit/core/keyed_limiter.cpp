@@ -64,7 +64,7 @@ TEST_CASE(
 ) {
     KeyedLimiter limiter{ten_per_second(), t0};
     CHECK(limiter.try_acquire("ann", 11, t0) == Admission::refuse(Admission::never));
-    CHECK(limiter.check("ann", 11, t0) == Admission::refuse(Admission::never));
+    CHECK(limiter.peek("ann", 11, t0) == Admission::refuse(Admission::never));
     CHECK(limiter.reserve("ann", 11, t0).wait == Admission::never);
     CHECK(limiter.try_acquire("ann", 10, t0));
     CHECK(limiter.try_acquire("ann", 0, t0));
@@ -74,7 +74,7 @@ TEST_CASE(
 
 TEST_CASE("what asks or is refused takes no slot") {
     KeyedLimiter limiter{ten_per_second(), t0};
-    CHECK(limiter.check("ann", 10, t0));
+    CHECK(limiter.peek("ann", 10, t0));
     CHECK(limiter.snapshot("ann", t0).until_full == 0s);
     CHECK(limiter.charge("ann", 0, t0) == 0s);
     CHECK(limiter.reset("ann", t0));
@@ -198,7 +198,7 @@ TEST_CASE("a late clock does not find a reclaimed key fresh") {
     for (int key = 0; key < 16; ++key) CHECK(limiter.try_acquire(key, 10, t0 + 1s));
     CHECK(limiter.stats(t0 + 1s).overflows == 0);
     CHECK_FALSE(limiter.try_acquire("ann", 1, t0));
-    CHECK(limiter.check("ann", 10, t0 + 1s));
+    CHECK(limiter.peek("ann", 10, t0 + 1s));
 }
 
 TEST_CASE("options of a table out of range are refused by name") {
@@ -244,8 +244,8 @@ TEST_CASE("the tick is fine for usual rates, and the clock runs for 100 years") 
         CHECK(limiter.try_acquire("a", n, late));
         const Admission refused = limiter.try_acquire("a", n, late);
         CHECK_FALSE(refused);
-        CHECK_FALSE(limiter.check("a", n, late + refused.retry_after - 1ns));
-        CHECK(limiter.check("a", n, late + refused.retry_after));
+        CHECK_FALSE(limiter.peek("a", n, late + refused.retry_after - 1ns));
+        CHECK(limiter.peek("a", n, late + refused.retry_after));
     }
 }
 

@@ -89,7 +89,7 @@ TEST_CASE_TEMPLATE(
         const auto n = static_cast<std::uint32_t>(random.in(0, 11));
         CAPTURE(step);
         REQUIRE(table.snapshot(key, at(now)) == own.snapshot(at(now)));
-        REQUIRE(table.check(key, n, at(now)) == own.check(n, at(now)));
+        REQUIRE(table.peek(key, n, at(now)) == own.peek(n, at(now)));
         REQUIRE(table.try_acquire(key, n, at(now)) == own.try_acquire(n, at(now)));
     }
     REQUIRE(alone.size() > 3'000);
@@ -115,7 +115,7 @@ TEST_CASE_TEMPLATE(
             const std::int64_t key = random.in(0, 150);
             L& own = alone.try_emplace(key, ten<L>()).first->second;
             const auto n = static_cast<std::uint32_t>(random.in(1, 10));
-            const bool fits = own.check(n, at(clock)).admitted;
+            const bool fits = own.peek(n, at(clock)).admitted;
             if (table.try_acquire(key, n, at(clock))) {
                 REQUIRE(fits);
                 REQUIRE(own.try_acquire(n, at(clock)));
@@ -217,7 +217,7 @@ TEST_CASE_TEMPLATE(
             const TimePoint now = t0 + key * 10us;
             static_cast<void>(table.try_acquire(key, 7, now));
             static_cast<void>(table.try_acquire(key, 7, now));
-            static_cast<void>(table.check(key, 1, now));
+            static_cast<void>(table.peek(key, 1, now));
             group[1].key = key;
             static_cast<void>(table.try_acquire_all(group, now));
             static_cast<void>(table.try_acquire_each(group, answers, now));

@@ -84,7 +84,7 @@ TEST_CASE("a leaky bucket lets a call go at once only when nothing is before it"
     LeakyBucket pace{kTen};
     CHECK(pace.try_acquire(1, t0));
     CHECK(pace.try_acquire(1, t0) == Admission::refuse(100ms));
-    CHECK(pace.check(1, t0 + 30ms) == Admission::refuse(70ms));
+    CHECK(pace.peek(1, t0 + 30ms) == Admission::refuse(70ms));
     CHECK_FALSE(pace.try_acquire(1, t0 + 100ms - 1ns));
     CHECK(pace.try_acquire(3, t0 + 100ms));
     CHECK(pace.try_acquire(1, t0 + 100ms) == Admission::refuse(300ms));
@@ -94,11 +94,11 @@ TEST_CASE("a leaky bucket lets a call go at once only when nothing is before it"
 TEST_CASE("more than the capacity is refused for ever, nothing is always admitted") {
     LeakyBucket pace{kTen};
     CHECK(pace.try_acquire(6, t0) == Admission::refuse(Admission::never));
-    CHECK(pace.check(6, t0) == Admission::refuse(Admission::never));
+    CHECK(pace.peek(6, t0) == Admission::refuse(Admission::never));
     CHECK(pace.reserve(6, t0).wait == Admission::never);
     CHECK(pace.try_acquire(5, t0));
     CHECK(pace.try_acquire(0, t0));
-    CHECK(pace.check(0, t0));
+    CHECK(pace.peek(0, t0));
     CHECK(pace.reserve(0, t0).granted);
     CHECK_FALSE(pace.refund(pace.reserve(0, t0)));
 }

@@ -90,7 +90,7 @@ TEST_CASE_TEMPLATE(
     const auto before = bytes_of(limiter);
     for (int i = 0; i < 1000; ++i) {
         REQUIRE_FALSE(limiter.try_acquire(1, t0 + i * 10us));
-        REQUIRE_FALSE(limiter.check(1, t0 - i * 10us));
+        REQUIRE_FALSE(limiter.peek(1, t0 - i * 10us));
         REQUIRE_FALSE(limiter.try_acquire(11, t0 + i * 10us));
         REQUIRE(limiter.try_acquire(0, t0 + i * 10us));
         REQUIRE(limiter.snapshot(t0 + i * 10us).available == 0);
@@ -109,7 +109,7 @@ TEST_CASE_TEMPLATE(
     for (int i = 0; i < 100'000; ++i) {
         const TimePoint now = t0 + i * 20us;
         admitted += limiter.try_acquire(1, now).admitted;
-        static_cast<void>(limiter.check(2, now));
+        static_cast<void>(limiter.peek(2, now));
         static_cast<void>(limiter.snapshot(now));
     }
     CHECK(counter.made() == 0);
@@ -131,8 +131,8 @@ TEST_CASE_TEMPLATE(
         const Admission a = limiter.try_acquire(n, now);
         if (a) continue;
         REQUIRE(a.retry_after > 0ns);
-        REQUIRE(limiter.check(n, now + a.retry_after));
-        REQUIRE_FALSE(limiter.check(n, now + a.retry_after - 1ns));
+        REQUIRE(limiter.peek(n, now + a.retry_after));
+        REQUIRE_FALSE(limiter.peek(n, now + a.retry_after - 1ns));
     }
 }
 

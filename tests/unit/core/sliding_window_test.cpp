@@ -72,10 +72,10 @@ TEST_CASE("a sliding window never lets two limits go around a boundary") {
 TEST_CASE("more than the limit is refused for ever, nothing is always admitted") {
     SlidingWindow window{{.limit = 3, .window = 1s}};
     CHECK(window.try_acquire(4, t0) == Admission::refuse(Admission::never));
-    CHECK(window.check(4, t0) == Admission::refuse(Admission::never));
+    CHECK(window.peek(4, t0) == Admission::refuse(Admission::never));
     CHECK(window.try_acquire(3, t0));
     CHECK(window.try_acquire(0, t0));
-    CHECK(window.check(0, t0));
+    CHECK(window.peek(0, t0));
 }
 
 TEST_CASE("a sliding window takes back what was not used, while it counts") {
@@ -139,7 +139,7 @@ TEST_CASE("a sliding window works at the ends of time") {
         CHECK_FALSE(late);
         CHECK(late.retry_after > 0s);
         CHECK(late.retry_after <= 2 * length);
-        CHECK(window.check(1, TimePoint::min()).retry_after > 24h * 365 * 100);
+        CHECK(window.peek(1, TimePoint::min()).retry_after > 24h * 365 * 100);
     }
 }
 
@@ -158,7 +158,7 @@ TEST_CASE("P1, P4: every decision and wait of a sliding window equals the oracle
             now += random.in(0, o.window.count() / 2 + 2);
             const auto n = static_cast<std::uint32_t>(random.of_any_size(o.limit));
             const std::int64_t wait = oracle.wait(n, now);
-            REQUIRE(window.check(n, at(now)).admitted == (wait == 0));
+            REQUIRE(window.peek(n, at(now)).admitted == (wait == 0));
             const Admission a = window.try_acquire(n, at(now));
             REQUIRE(a.admitted == (wait == 0));
             REQUIRE(a.retry_after.count() == wait);

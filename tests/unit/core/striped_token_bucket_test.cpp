@@ -73,7 +73,7 @@ TEST_CASE("a striped bucket is a RateLimiter with the burst divided among its pa
     }
     CHECK(admitted == 400);
     CHECK(bucket.try_acquire(1, t0) == Admission::refuse(1ms));
-    CHECK(bucket.check(1, t0) == Admission::refuse(1ms));
+    CHECK(bucket.peek(1, t0) == Admission::refuse(1ms));
     CHECK_FALSE(bucket.try_acquire(1, t0 + 1ms - 1ns));
     CHECK(bucket.try_acquire(1, t0 + 1ms));
 }
@@ -82,7 +82,7 @@ TEST_CASE("more than a stripe holds comes from the common bucket, whole or not a
     StripedTokenBucket bucket{kFour};
     CHECK(bucket.try_acquire(0, t0));
     CHECK(bucket.try_acquire(301, t0) == Admission::refuse(Admission::never));
-    CHECK(bucket.check(301, t0) == Admission::refuse(Admission::never));
+    CHECK(bucket.peek(301, t0) == Admission::refuse(Admission::never));
     CHECK(bucket.try_acquire(300, t0));
     CHECK(bucket.try_acquire(26, t0) == Admission::refuse(26ms));
     CHECK(bucket.snapshot(t0) == LimiterSnapshot{300, 25, 26ms, 300ms});
@@ -96,8 +96,8 @@ TEST_CASE("two threads take from two stripes, and neither finds the tokens of th
     REQUIRE(bucket.try_acquire(300, t0));  // all that is in common
     on_thread_of(bucket.stripe(0), [&] {
         CHECK(bucket.try_acquire(24, t0));
-        CHECK(bucket.check(1, t0));
-        CHECK_FALSE(bucket.check(2, t0));
+        CHECK(bucket.peek(1, t0));
+        CHECK_FALSE(bucket.peek(2, t0));
         CHECK(bucket.try_acquire(1, t0));
         CHECK_FALSE(bucket.try_acquire(1, t0));
         CHECK(bucket.snapshot(t0).available == 0);

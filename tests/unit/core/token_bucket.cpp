@@ -64,12 +64,12 @@ TEST_CASE("an admission is true when admitted, and never says that no wait helps
 TEST_CASE("more than the burst is refused for ever, nothing is always admitted") {
     TokenBucket bucket{{.tokens = 5, .period = 1s, .burst = 10, .max_debt = 100}};
     CHECK(bucket.try_acquire(11, t0) == Admission::refuse(Admission::never));
-    CHECK(bucket.check(11, t0) == Admission::refuse(Admission::never));
+    CHECK(bucket.peek(11, t0) == Admission::refuse(Admission::never));
     CHECK(bucket.reserve(11, t0).wait == Admission::never);
     CHECK(bucket.try_acquire(10, t0));
     CHECK(bucket.try_acquire(11, t0) == Admission::refuse(Admission::never));
     CHECK(bucket.try_acquire(0, t0));
-    CHECK(bucket.check(0, t0));
+    CHECK(bucket.peek(0, t0));
     CHECK(bucket.reserve(0, t0).granted);
     CHECK(bucket.acquire_up_to(0, t0) == 0);
     bucket.charge(1000, t0);
@@ -79,11 +79,11 @@ TEST_CASE("more than the burst is refused for ever, nothing is always admitted")
 TEST_CASE("check and snapshot take nothing") {
     TokenBucket bucket{{.tokens = 1, .period = 1s, .burst = 3}};
     for (int i = 0; i < 5; ++i) {
-        CHECK(bucket.check(3, t0));
+        CHECK(bucket.peek(3, t0));
         CHECK(bucket.snapshot(t0).available == 3);
     }
     CHECK(bucket.try_acquire(2, t0));
-    CHECK(bucket.check(2, t0) == Admission::refuse(1s));
+    CHECK(bucket.peek(2, t0) == Admission::refuse(1s));
     CHECK(bucket.snapshot(t0).available == 1);
 }
 
@@ -248,7 +248,7 @@ TEST_CASE("edge policies work at clock zero, after ten years and in 2026 as Unix
                 REQUIRE_FALSE(refused);
                 REQUIRE(refused.retry_after > 0ns);
                 if (refused.retry_after > 1h * 24 * 365) break;
-                REQUIRE_FALSE(bucket.check(o.burst, now + refused.retry_after - 1ns));
+                REQUIRE_FALSE(bucket.peek(o.burst, now + refused.retry_after - 1ns));
                 now += refused.retry_after;
                 REQUIRE(bucket.try_acquire(o.burst, now));
             }

@@ -87,7 +87,7 @@ bool agree(TokenBucket& bucket, BucketOracle& oracle, Random& random, std::int64
             oracle.take(n, now);
             return same_wait(bucket.charge(n, at(now)), oracle.wait(0, now));
         default: {
-            if (bucket.check(n, at(now)).admitted != fits) return false;
+            if (bucket.peek(n, at(now)).admitted != fits) return false;
             const Admission got = bucket.try_acquire(n, at(now));
             if (fits) oracle.take(n, now);
             return got.admitted == fits && same_wait(got.retry_after, fits ? 0 : wait);
@@ -245,8 +245,8 @@ TEST_CASE("P4: after exactly the wait the call is admitted, a nanosecond before 
             const Admission a = bucket.try_acquire(n, at(now));
             if (a || a.retry_after.count() > kLongest / 8) continue;
             REQUIRE(a.retry_after.count() > 0);
-            REQUIRE_FALSE(bucket.check(n, at(now) + a.retry_after - 1ns));
-            REQUIRE(bucket.check(n, at(now) + a.retry_after));
+            REQUIRE_FALSE(bucket.peek(n, at(now) + a.retry_after - 1ns));
+            REQUIRE(bucket.peek(n, at(now) + a.retry_after));
         }
     }
 }
@@ -263,7 +263,7 @@ TEST_CASE("P5: taking a and then b is taking a + b when both fit") {
             const auto a = static_cast<std::uint32_t>(random.in(0, o.burst));
             const auto b = static_cast<std::uint32_t>(random.in(0, o.burst - a));
             const bool both = together.try_acquire(a + b, at(now)).admitted;
-            REQUIRE(apart.check(a + b, at(now)).admitted == both);
+            REQUIRE(apart.peek(a + b, at(now)).admitted == both);
             if (both) {
                 REQUIRE(apart.try_acquire(a, at(now)));
                 REQUIRE(apart.try_acquire(b, at(now)));
