@@ -105,8 +105,11 @@ TEST_CASE("a caller who asked to stop gets no alternative") {
     Fallback fallback{42};
     Pipeline pipeline{fallback};
     std::stop_source stop;
-    stop.request_stop();
-    CHECK(pipeline.run(unavailable, stop.get_token()).error() == Errc::unavailable);
+    const auto asks_to_stop = [&](CallContext& context) {
+        stop.request_stop();
+        return unavailable(context);
+    };
+    CHECK(pipeline.run(asks_to_stop, stop.get_token()).error() == Errc::unavailable);
     CHECK(fallback.snapshot().used == 0);
 }
 
