@@ -137,7 +137,6 @@ TEST_CASE("I1: a take-over reads to the end behind a transaction that is open") 
     const auto late = world.take_over(*hasty);
     REQUIRE(late.has_error());
     CHECK(late.error() == Errc::timed_out);
-    CHECK(late.error().detail.find("a transaction") != std::string::npos);
 
     world.options().take_over_timeout = 30s;
     auto patient = world.owner();
