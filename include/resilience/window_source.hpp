@@ -46,7 +46,8 @@ struct WindowSlice {
     /// Most rows. At least 1.
     std::size_t limit = 5000;
     /// The slice ends with the row that brings the stored size of the contents to this
-    /// number of bytes. At least 1; default 4 MiB.
+    /// number of bytes; a content is stored in at most 64 bytes and 8 for each byte of
+    /// its text. At least 1; default 4 MiB.
     std::size_t bytes = 4 * 1024 * 1024;
 };
 

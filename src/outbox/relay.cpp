@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include <resilience/relay.hpp>
 
+#include "idle_policy.hpp"
 #include "isolating_source.hpp"
 
 #include <boost/asio/co_spawn.hpp>
@@ -35,17 +36,6 @@ RelayOptions checked(const RelayOptions& options) {
     return options;
 }
 
-RetryPolicy idle_policy(std::chrono::milliseconds poll_interval) {
-    // The sum of the waits so far is about 50 times the next one, so an event that
-    // comes after a pause waits for at most a fiftieth of that pause.
-    return RetryPolicy{{
-        .base = std::chrono::milliseconds{1},
-        .factor = 1.02,
-        .cap = poll_interval,
-        .jitter = Jitter::none,
-    }};
-}
-
 std::uint64_t seed_of(const RelayOptions& options) {
     return options.seed != 0 ? options.seed : std::random_device{}();
 }
@@ -68,7 +58,7 @@ struct Relay::Impl {
           observer(std::move(obs)),
           retry(options.retry),
           pause(options.pause),
-          idle(idle_policy(options.poll_interval)),
+          idle(detail::idle_policy(std::chrono::milliseconds{1}, options.poll_interval)),
           random(seed_of(options)),
           timer(strand) {}
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// What the relay decides of failures and rows, without waiting.
+// What relays decide of failures and rows, without waiting.
+#include <resilience/lane_relay.hpp>
 #include <resilience/relay.hpp>
 
 #include <cstdint>
@@ -43,9 +44,10 @@ Settlement settle_delivery(
     return settlement;
 }
 
-std::optional<Failure> find_defect(const ClaimedEvent& claimed) {
-    if (!claimed.defect.empty()) return fail(Errc::invalid_request, claimed.defect);
-    const auto& event = claimed.event;
+namespace {
+
+std::optional<Failure> defect_of(const Event& event, const std::string& found) {
+    if (!found.empty()) return fail(Errc::invalid_request, found);
     const std::pair<const char*, const std::string&> columns[] = {
         {"id", event.id},
         {"aggregate_type", event.aggregate_type},
@@ -57,6 +59,16 @@ std::optional<Failure> find_defect(const ClaimedEvent& claimed) {
         }
     }
     return std::nullopt;
+}
+
+}  // namespace
+
+std::optional<Failure> find_defect(const ClaimedEvent& claimed) {
+    return defect_of(claimed.event, claimed.defect);
+}
+
+std::optional<Failure> find_defect(const WindowEvent& row) {
+    return defect_of(row.event, row.defect);
 }
 
 }  // namespace resilience
