@@ -207,25 +207,34 @@ Problem finding(
             std::move(field), detail + " holds half of a surrogate pair without the other"
         );
     }
+    constexpr unsigned char first_printable = 0x20;
+    if (!field.empty() && stopped_at < text.size() &&
+        static_cast<unsigned char>(text[stopped_at]) < first_printable) {
+        std::string detail = field + " holds a control character that is not escaped";
+        return invalid_field(std::move(field), std::move(detail));
+    }
     return bad_request("the body is not valid JSON: " + error.message());
 }
 
-// The name of the first text that no store of ours takes: broken UTF-8, or NUL.
-std::optional<std::string> find_unstorable(const json::value& value, std::string name) {
+// Where the first text is that no store of ours takes: broken UTF-8, or NUL. The path is
+// made on the way back alone: a long name is not copied for each of many elements.
+std::optional<std::string> find_unstorable(const json::value& value) {
+    using resilience::detail::is_storable_text;
     if (const auto* text = value.if_string()) {
-        if (!resilience::detail::is_storable_text(*text)) return name;
+        if (!is_storable_text(*text)) return std::string{};
     } else if (const auto* list = value.if_array()) {
         for (std::size_t i = 0; i < list->size(); ++i) {
-            auto found = find_unstorable((*list)[i], fmt::format("{}[{}]", name, i));
-            if (found) return found;
+            if (auto inner = find_unstorable((*list)[i])) {
+                return inner->insert(0, fmt::format("[{}]", i));
+            }
         }
     } else if (const auto* object = value.if_object()) {
         for (const auto& member : *object) {
-            const std::string key{member.key()};
-            if (!resilience::detail::is_storable_text(key)) return name;
-            auto found =
-                find_unstorable(member.value(), name.empty() ? key : name + '.' + key);
-            if (found) return found;
+            const std::string_view name{member.key()};
+            if (!is_storable_text(name)) return std::string{};
+            if (auto inner = find_unstorable(member.value())) {
+                return inner->insert(0, name).insert(0, 1, '.');
+            }
         }
     }
     return std::nullopt;
@@ -244,7 +253,8 @@ std::optional<Problem> read_json(std::string_view text, json::value& value) {
     if (!error && read < text.size()) error = json::error::extra_data;
     if (error) return finding(text, read, parser.handler(), error);
     value = parser.handler().release();
-    if (auto field = find_unstorable(value, {})) {
+    if (auto field = find_unstorable(value)) {
+        if (field->starts_with('.')) field->erase(0, 1);
         return invalid_field(std::move(*field), "must be UTF-8 text without NUL");
     }
     return std::nullopt;

@@ -1,11 +1,15 @@
 // SPDX-License-Identifier: MIT
 #include <host/json_body.hpp>
 
+#include <resilience/testing/allocation_counter.hpp>
+
 #include <boost/json/array.hpp>
 
 #include <doctest/doctest.h>
 
 #include <string>
+
+RESILIENCE_COUNT_ALLOCATIONS;
 
 namespace resilience::host {
 namespace {
@@ -67,7 +71,7 @@ TEST_CASE("A body that is no clean JSON object is refused") {
     CHECK(verdict(R"({"name":"a","x":["\u0000"]})") == "400 x[0]");
     CHECK(verdict(R"({"name":"a","x\u0000":1})") == "400 ");
     CHECK(verdict("{\"x\":{\"\xff\":1,\"\xff\":2}}") == "400 x");
-    CHECK(verdict(std::string("{\"name\":\"a\0b\"}", 14)) == "400 ");
+    CHECK(verdict(std::string("{\"name\":\"a\0b\"}", 14)) == "400 name");
     CHECK(verdict("{\"name\":" + std::string(100'000, '[')) == "400 ");
     CHECK(
         verdict("{\"name\":" + std::string(40, '[') + std::string(40, ']') + "}") ==
@@ -117,6 +121,32 @@ TEST_CASE("M6: half of a surrogate pair is named together with its field") {
     // What stopped the parser before is what is told.
     CHECK(problem(R"({"a":x,"b":"\ud800"})").detail.find("pair") == std::string::npos);
     CHECK(problem(R"({"a":"\ud8")").detail.find("pair") == std::string::npos);
+}
+
+TEST_CASE("M6: a control character that is not escaped is named with its field") {
+    for (const char control : {'\0', '\x1f', '\n'}) {
+        std::string text = R"({"other":"a","name":"b"})";
+        text.insert(text.size() - 3, 1, control);
+        const JsonBody body{with_body(text)};
+        REQUIRE(body.failed());
+        CHECK(body.problem().status == 400);
+        CHECK(body.problem().field == "name");
+        CHECK(
+            body.problem().detail == "name holds a control character that is not escaped"
+        );
+    }
+}
+
+TEST_CASE("M6: a long name above many elements costs no more than its length") {
+    std::string text = R"({")" + std::string(50'000, 'k') + R"(":[0)";
+    for (int i = 0; i < 10'000; ++i) text += ",0";
+    text += "]}";
+    const std::size_t size = text.size();
+    Request request = with_body(std::move(text));
+    const testing::AllocationCounter counter;
+    const JsonBody body{std::move(request)};
+    CHECK_FALSE(body.failed());
+    CHECK(counter.bytes() < 100 * size);
 }
 
 TEST_CASE("M3: tokens that are no whole number in range are refused") {
