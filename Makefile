@@ -12,9 +12,9 @@ PREFIX ?= /usr/local
 COMPOSE := docker compose -f deploy/compose.yaml
 export BASE_URL JOBS
 
-# The server that `make run` and `make unified-server` start on a developer's machine has POST /test/crash.
-ENABLE_TEST_ENDPOINTS ?= 1
-export ENABLE_TEST_ENDPOINTS
+# The server that these start on a developer's machine has POST /test/crash: no other machine shall reach it unasked.
+run unified-server: export ENABLE_TEST_ENDPOINTS := $(or $(ENABLE_TEST_ENDPOINTS),1)
+run unified-server: override export PORT := $(if $(findstring :,$(PORT)),,127.0.0.1:)$(or $(PORT),8080)
 
 .PHONY: help
 help: ## Lists the targets

@@ -113,6 +113,24 @@ class Front(unittest.TestCase):
         self.assertIn('"CMAKE_RUNTIME_OUTPUT_DIRECTORY_DAEMONS": "${sourceDir}/bin"', presets)
         self.assertIn("/bin/", (ROOT / ".gitignore").read_text().splitlines())
 
+    def test_a_server_with_test_endpoints_is_for_this_machine_alone(self):
+        with tempfile.TemporaryDirectory() as folder:
+            shutil.copy(ROOT / "Makefile", folder)
+            pathlib.Path(folder, "scripts").mkdir()
+            fake(f"{folder}/scripts", "bootstrap", "")
+            fake(f"{folder}/scripts", "run", 'echo "$PORT $ENABLE_TEST_ENDPOINTS"')
+            fake(f"{folder}/scripts", "with-servers", 'echo "$PORT $ENABLE_TEST_ENDPOINTS"')
+            fake(folder, "cmake", "")
+            for target in ("run", "unified-server"):
+                for asked, told in (
+                    ((), "127.0.0.1:8080 1"),
+                    (("PORT=9000", "ENABLE_TEST_ENDPOINTS=0"), "127.0.0.1:9000 0"),
+                    (("PORT=0.0.0.0:9000",), "0.0.0.0:9000 1"),
+                ):
+                    with self.subTest(target=target, asked=asked):
+                        ran = make(target, *asked, folder=folder, path=folder)
+                        self.assertEqual(ran.stdout.splitlines()[-1:], [told], ran.stderr)
+
     def test_logs_of_a_relay(self):
         with tempfile.TemporaryDirectory() as folder:
             shutil.copy(ROOT / "Makefile", folder)

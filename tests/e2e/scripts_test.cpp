@@ -72,6 +72,19 @@ TEST_CASE("M18, M20: the scenario of the users passes and finds the event in the
     }
 }
 
+TEST_CASE("M18, M20: the scenario of the users fails where it cannot see the outbox") {
+    const Running stack(Stack::Kind::embedded);
+    CHECK_THROWS_WITH_AS(
+        stack.run(
+            "env DATA_DIR=" + (stack.folder() / "elsewhere").string() +
+            " BASE_URL=http://127.0.0.1:" + std::to_string(stack.port()) + " '" +
+            tests::source_path("scripts/scenarios/user_api.sh") + "'"
+        ),
+        doctest::Contains("cannot be read from here"),
+        std::runtime_error
+    );
+}
+
 TEST_CASE("M18, M21: the scenario of the crash kills the server and finds its event sent"
 ) {
     for (const auto kind : kinds) {
