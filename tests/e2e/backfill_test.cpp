@@ -282,3 +282,21 @@ TEST_CASE("O11: a row that no event may be like is left out of a backfill and na
         );
     }
 }
+
+TEST_CASE("O11: a row whose headers are no JSON is left out of a backfill and named") {
+    // A jsonb column takes no such headers.
+    Stack stack(Stack::Kind::embedded);
+    stack.start_server();
+    const auto ids = three_events(stack);
+    (void)stack.sql(
+        "UPDATE outbox_events SET headers = '{broken' WHERE id = '" + ids[1] + "'"
+    );
+    CHECK(backfill(stack.environment(), {"-aggregate-type=user", "-dry-run"}).code == 0);
+    const auto ended = backfill(stack.environment(), {"-aggregate-type=user"});
+    CHECK(ended.code == 0);
+    CHECK_MESSAGE(
+        ended.output.find(ids[1] + " left out: headers") != std::string::npos,
+        ended.output
+    );
+    CHECK_MESSAGE(ended.output.find("done: 2 events") != std::string::npos, ended.output);
+}

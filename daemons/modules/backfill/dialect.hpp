@@ -82,14 +82,18 @@ inline constexpr Dialect sqlite_dialect{
         "partition_key, headers FROM outbox_events "
         "WHERE seq > ?1 AND seq <= ?2 AND aggregate_type = ?3 "
         "AND (?4 IS NULL OR created_at >= ?4) AND (?5 IS NULL OR created_at < ?5) "
-        "AND json_extract(headers, '$.\"backfill-of\"') IS NULL ORDER BY seq LIMIT ?6",
+        "AND CASE WHEN json_valid(headers) "
+        "THEN json_extract(headers, '$.\"backfill-of\"') END IS NULL ORDER BY seq LIMIT "
+        "?6",
     .summarise =
         "SELECT event_type, count(*), min(created_at), max(created_at), min(created_at), "
         "max(created_at) FROM ("
         "SELECT event_type, created_at FROM outbox_events "
         "WHERE seq > ?1 AND seq <= ?2 AND aggregate_type = ?3 "
         "AND (?4 IS NULL OR created_at >= ?4) AND (?5 IS NULL OR created_at < ?5) "
-        "AND json_extract(headers, '$.\"backfill-of\"') IS NULL ORDER BY seq LIMIT ?6) "
+        "AND CASE WHEN json_valid(headers) "
+        "THEN json_extract(headers, '$.\"backfill-of\"') END IS NULL ORDER BY seq LIMIT "
+        "?6) "
         "GROUP BY event_type ORDER BY event_type",
 };
 
