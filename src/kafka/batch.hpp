@@ -46,7 +46,8 @@ public:
         : messages(std::move(all)),
           began(now),
           handler_(std::move(to_call)),
-          work_(net::make_work_guard(net::get_associated_executor(handler_, executor))),
+          work_(net::make_work_guard(resilience::detail::executor_of(handler_, executor))
+          ),
           reports_(messages.size()),
           open_(messages.size()) {
         marks_.reserve(messages.size());

@@ -27,7 +27,7 @@ void Producer::InitiateProduce::operator()(
 ) const {
     std::vector<Message> messages;
     messages.push_back(std::move(message));
-    auto executor = net::get_associated_executor(handler, impl->executor());
+    auto executor = resilience::detail::executor_of(handler, impl->executor());
     BatchHandler first = net::bind_executor(
         executor,
         [handler = std::move(handler)](Reports reports) mutable {

@@ -90,7 +90,7 @@ void ProducerCore::start_metadata(std::string topic, Handler<TopicMetadata> hand
                 );
             }
             auto work = net::make_work_guard(
-                net::get_associated_executor(handler, self->executor_)
+                resilience::detail::executor_of(handler, self->executor_)
             );
             self->topics_->fetch(
                 topic,

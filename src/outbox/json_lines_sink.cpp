@@ -142,7 +142,7 @@ net::awaitable<std::vector<Result<void>>> JsonLinesSink::deliver(
     const auto initiate =
         [](Handler<Results> handler, Impl* impl, std::vector<ClaimedEvent> copy) {
             auto guard = net::make_work_guard(
-                net::get_associated_executor(handler, impl->worker.get_executor())
+                resilience::detail::executor_of(handler, impl->worker.get_executor())
             );
             net::post(
                 impl->worker,

@@ -136,7 +136,8 @@ public:
     Completion(Handler<T> handler, const net::any_io_executor& through)
         : through_(through),
           handler_(std::move(handler)),
-          work_(net::make_work_guard(net::get_associated_executor(handler_, through_))) {}
+          work_(net::make_work_guard(resilience::detail::executor_of(handler_, through_))
+          ) {}
 
     void operator()(Result<T> result) {
         // The handler's erased executor can dispatch but not post, hence the first step.

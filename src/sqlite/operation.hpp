@@ -53,7 +53,7 @@ public:
           work_(std::move(work)),
           busy_(net::make_work_guard(executor)),
           handler_busy_(
-              net::make_work_guard(net::get_associated_executor(handler_, executor))
+              net::make_work_guard(resilience::detail::executor_of(handler_, executor))
           ) {}
 
     auto cancellation_slot() const {

@@ -2,6 +2,7 @@
 #ifndef RESILIENCE_ASIO_BULKHEAD_HPP
 #define RESILIENCE_ASIO_BULKHEAD_HPP
 
+#include <resilience/asio/initiate.hpp>
 #include <resilience/asio/result.hpp>
 #include <resilience/asio/timer.hpp>
 #include <resilience/bulkhead.hpp>
@@ -11,7 +12,6 @@
 #include <boost/asio/append.hpp>
 #include <boost/asio/associated_allocator.hpp>
 #include <boost/asio/associated_cancellation_slot.hpp>
-#include <boost/asio/associated_executor.hpp>
 #include <boost/asio/async_result.hpp>
 #include <boost/asio/cancellation_type.hpp>
 #include <boost/asio/deferred.hpp>
@@ -43,9 +43,7 @@ public:
     using Slot = typename Guard::Slot;
 
     AsyncWaiter(Guard& guard, Handler handler)
-        : guard_(guard),
-          timer_(net::get_associated_executor(handler)),
-          handler_(std::move(handler)) {}
+        : guard_(guard), timer_(executor_of(handler)), handler_(std::move(handler)) {}
 
     /// A context that is destroyed leaves nothing behind in the bulkhead.
     ~AsyncWaiter() {

@@ -17,9 +17,11 @@
 #include <boost/asio/error.hpp>
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/post.hpp>
+#include <boost/asio/system_executor.hpp>
 #include <boost/system/system_error.hpp>
 
 #include <exception>
+#include <new>
 #include <optional>
 #include <utility>
 
@@ -32,6 +34,18 @@ using Handler = net::any_completion_handler<void(Result<T>)>;
 
 namespace detail {
 
+/// The executor of `handler`, or else `otherwise`.
+/// @throws std::bad_alloc The handler is an erased one, and a copy of its executor could
+/// not be made: Asio yields an empty executor then, which nobody may use.
+template <class H, class Executor = net::system_executor>
+auto executor_of(const H& handler, const Executor& otherwise = {}) {
+    auto executor = net::get_associated_executor(handler, otherwise);
+    if constexpr (requires { static_cast<bool>(executor); }) {
+        if (!executor) throw std::bad_alloc{};
+    }
+    return executor;
+}
+
 /// Calls `handler` on its own executor (`executor` when it has none), never inline.
 template <class Value>
 void complete(
@@ -40,7 +54,7 @@ void complete(
     Value value
 ) {
     // An erased executor of a handler cannot promise not to run inline; `executor` can.
-    auto target = net::get_associated_executor(handler, executor);
+    auto target = executor_of(handler, executor);
     net::post(
         executor,
         net::bind_executor(
@@ -75,7 +89,7 @@ void run_into(
     Handler<T> handler
 ) {
     auto slot = net::get_associated_cancellation_slot(handler);
-    auto guard = net::make_work_guard(net::get_associated_executor(handler, executor));
+    auto guard = net::make_work_guard(executor_of(handler, executor));
     auto finish = [handler = std::move(handler), guard = std::move(guard), executor](
                       std::exception_ptr error, std::optional<Result<T>> result
                   ) mutable {

@@ -72,7 +72,6 @@ public:
 
     void start(const std::shared_ptr<TaskQueue>& queue) {
         const auto self = this->shared_from_this();
-        handler_.enlist({self, &handler_});
         queue_ = queue;
         if (auto slot = handler_.slot(); slot.is_connected()) {
             stop_.emplace();
@@ -81,6 +80,8 @@ public:
                 if (const auto operation = weak.lock()) operation->cancel();
             });
         }
+        // From here on the context holds the handler, and nothing may fail.
+        handler_.enlist({self, &handler_});
         waiting_ = self;
         switch (queue->offer_or_wait(*this)) {
             case Offer::taken:

@@ -8,6 +8,7 @@
 #include <limits>
 #include <new>
 #include <stdexcept>
+#include <utility>
 
 namespace resilience::testing {
 
@@ -28,6 +29,28 @@ inline AllocationTally& allocation_tally() noexcept {
     thread_local constinit AllocationTally tally;
     return tally;
 }
+
+/// No allocation fails as long as it lives, and none counts towards the one that is to
+/// fail: for what stands in a test for something that does not allocate.
+class UnfailingAllocations {
+public:
+    UnfailingAllocations() noexcept
+        : made_before_(allocation_tally().made),
+          fail_at_(std::exchange(allocation_tally().fail_at, kNeverFail)) {}
+
+    UnfailingAllocations(const UnfailingAllocations&) = delete;
+    UnfailingAllocations& operator=(const UnfailingAllocations&) = delete;
+
+    ~UnfailingAllocations() {
+        if (fail_at_ == kNeverFail) return;
+        AllocationTally& tally = allocation_tally();
+        tally.fail_at = fail_at_ + (tally.made - made_before_);
+    }
+
+private:
+    std::uint64_t made_before_;
+    std::uint64_t fail_at_;
+};
 
 inline void* allocate(std::size_t size, std::align_val_t alignment = {}) {
     AllocationTally& tally = allocation_tally();

@@ -4,6 +4,7 @@
 
 #include <resilience/asio/timer.hpp>
 #include <resilience/clock.hpp>
+#include <resilience/testing/allocation_counter.hpp>
 #include <resilience/testing/manual_clock.hpp>
 
 #include <boost/asio/io_context.hpp>
@@ -82,6 +83,8 @@ private:
     }
 
     static void end(Wait& wait, Result<void> result) {
+        // The machine's timers have allocated everything when they are armed.
+        const UnfailingAllocations unfailing;
         const net::any_io_executor executor = wait.executor;
         resilience::detail::complete(executor, take(wait), std::move(result));
     }

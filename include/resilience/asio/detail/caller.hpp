@@ -2,6 +2,7 @@
 #ifndef RESILIENCE_ASIO_DETAIL_CALLER_HPP
 #define RESILIENCE_ASIO_DETAIL_CALLER_HPP
 
+#include <resilience/asio/initiate.hpp>
 #include <resilience/asio/result.hpp>
 
 #include <boost/asio/any_io_executor.hpp>
@@ -22,7 +23,7 @@ template <class Handler>
 class Caller {
 public:
     Caller(Handler&& handler, const net::any_io_executor& otherwise)
-        : executor_(net::get_associated_executor(handler, otherwise)),
+        : executor_(executor_of(handler, otherwise)),
           work_(executor_),
           handler_(std::move(handler)) {}
 

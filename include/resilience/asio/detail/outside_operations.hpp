@@ -2,6 +2,7 @@
 #ifndef RESILIENCE_ASIO_DETAIL_OUTSIDE_OPERATIONS_HPP
 #define RESILIENCE_ASIO_DETAIL_OUTSIDE_OPERATIONS_HPP
 
+#include <resilience/asio/initiate.hpp>
 #include <resilience/asio/result.hpp>
 
 #include <boost/asio/associated_cancellation_slot.hpp>
@@ -107,7 +108,7 @@ class OutsideHandler final : public OutsideOperation {
 public:
     explicit OutsideHandler(Handler handler)
         : handler_{std::move(handler)},
-          work_{net::make_work_guard(net::get_associated_executor(*handler_))} {
+          work_{net::make_work_guard(executor_of(*handler_))} {
         net::execution_context& context = net::
             query(work_->get_executor(), net::execution::context_as<net::execution_context&>);
         operations_ = net::use_service<OutsideService>(context).operations();
