@@ -2,6 +2,7 @@
 #ifndef TESTS_UNIT_CORE_INTERLEAVING_HPP
 #define TESTS_UNIT_CORE_INTERLEAVING_HPP
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -71,7 +72,7 @@ class ActedAtomic {
 public:
     ActedAtomic(T value = {}) noexcept : value_{value} {}
 
-    T load() const {
+    T load(std::memory_order = std::memory_order_seq_cst) const {
         return static_cast<T>(Actor::act([&] { return std::uint64_t{value_}; }));
     }
     void store(T value) {
