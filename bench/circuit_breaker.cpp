@@ -12,6 +12,7 @@
 #include <atomic>
 #include <chrono>
 #include <cstdint>
+#include <optional>
 #include <utility>
 
 namespace {
@@ -97,6 +98,23 @@ BENCHMARK_CAPTURE(success_shared, count_window, kCount)->Threads(2)->UseRealTime
 BENCHMARK_CAPTURE(success_shared, time_window, kTime)->Threads(2)->UseRealTime();
 BENCHMARK_CAPTURE(success_shared, time_window_striped, kStriped)
     ->Threads(2)
+    ->UseRealTime();
+
+// What is shared of a breaker's calls, alone.
+void record_shared(benchmark::State& state, const TimeWindowOptions& options) {
+    static std::optional<TimeWindow> window;
+    if (state.thread_index() == 0) window.emplace(options);
+    TimePoint now{1h};
+    for (auto _ : state) {
+        now += 100ns;
+        window->record(0, {}, now);
+    }
+}
+BENCHMARK_CAPTURE(record_shared, time_window, TimeWindowOptions{})
+    ->ThreadRange(1, 2)
+    ->UseRealTime();
+BENCHMARK_CAPTURE(record_shared, time_window_striped, TimeWindowOptions{.stripes = 16})
+    ->ThreadRange(1, 2)
     ->UseRealTime();
 
 void success_with_clock(benchmark::State& state, const CircuitBreakerOptions& options) {

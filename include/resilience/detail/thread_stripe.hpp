@@ -2,17 +2,21 @@
 #ifndef RESILIENCE_DETAIL_THREAD_STRIPE_HPP
 #define RESILIENCE_DETAIL_THREAD_STRIPE_HPP
 
+#include <atomic>
 #include <cstdint>
 
 namespace resilience::detail {
 
-/// A number below 2^32 that stays the same for the calling thread and most likely differs
-/// from that of other threads: where its variables lie, well mixed.
+/// A number below 2^32 that stays the same for the calling thread. Threads that ask for
+/// the first time one after the other are far apart, in the high bits of the number as in
+/// the low ones: of 2^n such threads no two have the same n low bits.
 inline std::uint32_t thread_stripe() noexcept {
-    static thread_local const char here = 0;
-    const auto address =
-        static_cast<std::uint64_t>(reinterpret_cast<std::uintptr_t>(&here));
-    return static_cast<std::uint32_t>(address * 0x9e3779b97f4a7c15 >> 32);
+    static std::atomic<std::uint32_t> threads{0};
+    static thread_local std::uint32_t mine = 0;
+    if (mine == 0) [[unlikely]] {
+        mine = (threads.fetch_add(1, std::memory_order_relaxed) + 1) * 0x9e3779b9u;
+    }
+    return mine;
 }
 
 struct ThreadStripe {

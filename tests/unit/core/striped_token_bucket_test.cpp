@@ -9,6 +9,7 @@
 #include <chrono>
 #include <cstdint>
 #include <latch>
+#include <set>
 #include <stdexcept>
 #include <string>
 #include <thread>
@@ -117,6 +118,24 @@ TEST_CASE("a thread keeps its number, and another that lives meanwhile has anoth
     CHECK(others != mine);
     CHECK(resilience::detail::thread_stripe() == mine);
     CHECK(resilience::detail::ThreadStripe{}() == mine);
+}
+
+TEST_CASE("threads that come one after the other share no stripe with the next one") {
+    constexpr std::size_t kThreads = 8;
+    std::vector<std::uint32_t> numbers;
+    for (std::size_t i = 0; i < kThreads; ++i) {
+        std::thread{[&] { numbers.push_back(resilience::detail::thread_stripe()); }}.join(
+        );
+    }
+    std::set<std::uint32_t> low_bits;
+    for (const std::uint32_t n : numbers) low_bits.insert(n % kThreads);
+    CHECK(low_bits.size() == kThreads);
+    for (std::size_t i = 1; i < kThreads; ++i) {
+        const auto stripe = [](std::uint32_t n) {
+            return std::uint64_t{n} * kThreads >> 32;
+        };
+        CHECK(stripe(numbers[i]) != stripe(numbers[i - 1]));
+    }
 }
 
 TEST_CASE("when little is left, stripes hoard nothing") {
