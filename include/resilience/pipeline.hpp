@@ -84,6 +84,7 @@ class BasicPipeline {
 
 public:
     /// Makes a pipeline of `stages`. @see Pipeline, for the usual case.
+    /// @throws std::invalid_argument A `Timeout` has a `detach_after`.
     BasicPipeline(
         Order,
         Environment environment,
@@ -92,7 +93,9 @@ public:
     )
         : stages_(std::move(stages)),
           environment_(std::move(environment)),
-          classifier_(std::move(classifier)) {}
+          classifier_(std::move(classifier)) {
+        std::apply([](const auto&... all) { (detail::check_stage(all), ...); }, stages_);
+    }
 
     /** Runs `operation(CallContext&)` on the calling thread. Waits where a policy waits.
 
@@ -161,6 +164,8 @@ private:
 
 /// A @ref BasicPipeline with the system's clock, made from its stages: `Pipeline{a, b}`
 /// in the default order, `Pipeline{AsListed{}, a, b}` in the order given.
+///
+/// Making one throws `std::invalid_argument` if a `Timeout` in it has a `detach_after`.
 template <class Order, class... Stages>
 class Pipeline
     : public BasicPipeline<Order, SystemEnvironment, detail::Classify, Stages...> {

@@ -32,7 +32,7 @@ struct TimeoutOptions {
 
     /// How long a cancelled call may go on before nobody waits for it any more and it is
     /// left running on its own. Not negative; default 0: it is waited for, however long.
-    /// Asynchronous calls only.
+    /// Asynchronous calls only, and not in a pipeline, which refuses it.
     std::chrono::nanoseconds detach_after{0};
 
     friend bool operator==(const TimeoutOptions&, const TimeoutOptions&) = default;

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT
 #include <resilience/bulkhead.hpp>
 #include <resilience/circuit_breaker.hpp>
+#include <resilience/deadline.hpp>
 #include <resilience/registry.hpp>
+#include <resilience/timeout.hpp>
 
 #include <doctest/doctest.h>
 
@@ -108,6 +110,19 @@ TEST_CASE("docs/registry.md: add, find, read, change, remove") {
     registry.remove("mail slots");  // calls that hold the bulkhead go on
     //]
     CHECK(registry.names().size() == 1);
+}
+
+TEST_CASE("docs/registry.md: the timeout in a deadline") {
+    Registry registry;
+    //[deadline
+    auto deadline = std::make_shared<Deadline>(2s);  // used in a pipeline by reference
+    std::shared_ptr<Timeout<>> whole{deadline, &deadline->timeout()};
+    const std::error_code error = registry.add("orders", whole);
+    //]
+    CHECK(!error);
+    CHECK(registry.reconfigure<Timeout<>>("orders", {.limit = 1s}));
+    CHECK(deadline->after() == 1s);
+    CHECK(registry.snapshot().front().kind == std::string{"timeout"});
 }
 
 TEST_CASE("docs/registry.md: a policy of one's own") {

@@ -12,7 +12,6 @@
 #include <boost/asio/any_completion_handler.hpp>
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/associated_cancellation_slot.hpp>
-#include <boost/asio/associated_executor.hpp>
 #include <boost/asio/async_result.hpp>
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/bind_cancellation_slot.hpp>
@@ -77,7 +76,8 @@ using CoResultOf =
     @param operation Called once for each attempt as
         `net::awaitable<T> operation(CallContext&)`.
     @return What the operation returned, or the refusal of a policy.
-    @throws std::invalid_argument A `Timeout` has a `detach_after`.
+    @throws std::invalid_argument A `Timeout` was given a `detach_after` since the
+   pipeline was made.
     @throws What the operation throws, once no policy retries it.
 
     @par Cancellation
@@ -144,7 +144,7 @@ auto async_run(
            BasicPipeline<Parts...>* stages,
            Operation work) {
             const auto slot = net::get_associated_cancellation_slot(handler);
-            auto guard = net::make_work_guard(net::get_associated_executor(handler, ex));
+            auto guard = net::make_work_guard(detail::executor_of(handler, ex));
             auto finish = [ex, guard = std::move(guard), handler = std::move(handler)](
                               std::exception_ptr error, std::optional<R> result
                           ) mutable {

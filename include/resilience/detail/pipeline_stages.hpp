@@ -18,6 +18,7 @@
 
 #include <algorithm>
 #include <concepts>
+#include <stdexcept>
 #include <type_traits>
 #include <utility>
 
@@ -44,6 +45,20 @@ private:
     Call& call_;
     TimePoint outer_;
 };
+
+/// Refuses a stage with options that no pipeline can follow.
+template <class Stage>
+void check_stage(const Stage&) {}
+
+/// @throws std::invalid_argument
+template <class Observer>
+void check_stage(const Timeout<Observer>& timeout) {
+    if (timeout.options().detach_after.count() > 0) {
+        throw std::invalid_argument{
+            "TimeoutOptions::detach_after must be 0 in a pipeline: a detached call would "
+            "outlive what it refers to"};
+    }
+}
 
 template <LimiterStage L, class Call, class Next>
 void run_stage(L& limiter, Call& call, EndOf<Call>& ended, const Next& next) {

@@ -237,10 +237,12 @@ TEST_CASE("a deadline ends the wait between two attempts, and the wait for a slo
     CHECK(bulkhead.snapshot().waiting == 0);
 }
 
-TEST_CASE("a Timeout that would detach its call is refused in a pipeline") {
+TEST_CASE("a Timeout that came to detach its call is refused in a pipeline") {
     World world;
     Bulkhead bulkhead{{.limit = 1}};
-    Pipeline pipeline{bulkhead, Timeout{{.limit = 1s, .detach_after = 1s}}};
+    Timeout timeout{{.limit = 1s}};
+    Pipeline pipeline{bulkhead, timeout};
+    timeout.reconfigure({.limit = 1s, .detach_after = 1s});
     ScriptedOperation<int> op;
     const auto thrown = world.run([&]() -> net::awaitable<void> {
         (void)co_await co_run(pipeline, [&](CallContext&) { return op(); });
@@ -373,7 +375,9 @@ TEST_CASE("co_run leaves the caller's coroutine as it found it") {
         (void
         )co_await co_run(good, [](CallContext&) -> net::awaitable<int> { co_return 1; });
         CHECK(co_await net::this_coro::throw_if_cancelled());
-        Pipeline bad{Timeout{{.limit = 1s, .detach_after = 1s}}};
+        Timeout detaches{{.limit = 1s}};
+        Pipeline bad{detaches};
+        detaches.reconfigure({.limit = 1s, .detach_after = 1s});
         try {
             (void)co_await co_run(bad, [](CallContext&) -> net::awaitable<int> {
                 co_return 1;

@@ -190,6 +190,19 @@ TEST_CASE("a deadline that is not positive is refused by name") {
     CHECK(Deadline{1ns}.after() == 1ns);
 }
 
+TEST_CASE("a timeout that detaches its calls is refused when a pipeline is made of it") {
+    Timeout detaches{{.limit = 1s, .detach_after = 1ns}};
+    const doctest::Contains named{"TimeoutOptions::detach_after must be 0"};
+    CHECK_THROWS_WITH_AS(Pipeline{detaches}, named, std::invalid_argument);
+    CHECK_THROWS_WITH_AS(
+        (Pipeline{AsListed{}, Timeout{{.limit = 1s, .detach_after = 1ns}}}),
+        named,
+        std::invalid_argument
+    );
+    detaches.reconfigure({.limit = 1s});
+    CHECK_NOTHROW(Pipeline{detaches});
+}
+
 TEST_CASE("a stage sees the deadline of the stages outside it, and no later one") {
     World world;
     auto pipeline =

@@ -31,7 +31,6 @@
 #include <concepts>
 #include <cstdint>
 #include <exception>
-#include <stdexcept>
 #include <type_traits>
 #include <utility>
 
@@ -158,11 +157,8 @@ CoEnd<Call> co_spawned(Next next) {
 
 template <class Observer, class Call, class Next>
 CoEnd<Call> co_stage(Timeout<Observer>& timeout, Call& call, Next next) {
-    if (timeout.options().detach_after.count() > 0) {
-        throw std::invalid_argument{
-            "TimeoutOptions::detach_after must be 0 in a pipeline: a detached call would "
-            "outlive what it refers to"};
-    }
+    // It may have other options by now.
+    check_stage(timeout);
     const TimePoint outer = call.context.deadline;
     const TimePoint deadline = timeout.deadline(call.context.now, outer);
     call.context.deadline = deadline;
