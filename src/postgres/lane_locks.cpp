@@ -63,6 +63,13 @@ struct LaneLocks::Impl {
         const auto number = row.int64(0);
         if (!number) co_return number.error();
         outbox = *number;
+        // One that does not fit must not even for a moment be seen by those that do.
+        const auto locks = co_await connection.async_execute(
+            sql::lane_census, parameters(outbox), net::use_awaitable
+        );
+        if (!locks) co_return locks.error();
+        const auto others = read(*locks);
+        if (!others) co_return others.error();
         const auto joined = co_await connection.async_execute(
             sql::lane_join, parameters(outbox, -options.lanes), net::use_awaitable
         );
@@ -78,10 +85,17 @@ struct LaneLocks::Impl {
         co_return Result<void>{};
     }
 
-    Result<LaneCensus> read(const Rows& rows) const {
-        LaneCensus census{.members = 0, .held = {}, .free = {}};
+    struct Seen {
+        LaneCensus census;
+        // Whether this session is among the members.
+        bool is_member = false;
+    };
+
+    // What the locks say, also to one that has not joined.
+    Result<Seen> read(const Rows& rows) const {
+        Seen seen{.census = {.members = 0, .held = {}, .free = {}}};
+        LaneCensus& census = seen.census;
         std::vector<bool> taken(static_cast<std::size_t>(options.lanes));
-        bool joined = false;
         for (const auto row : rows) {
             const auto number = row.int64(0);
             if (!number) return number.error();
@@ -97,23 +111,16 @@ struct LaneLocks::Impl {
                     );
                 }
                 ++census.members;
-                joined = joined || *own;
+                seen.is_member = seen.is_member || *own;
             } else if (*number < options.lanes) {
                 taken[static_cast<std::size_t>(*number)] = true;
                 if (*own) census.held.push_back(static_cast<int>(*number));
             }
         }
-        if (!joined) {
-            return fail(
-                Errc::invalid_request,
-                "the session has lost its locks: a pooler that changes sessions must not "
-                "be between"
-            );
-        }
         for (int lane = 0; lane < options.lanes; ++lane) {
             if (!taken[static_cast<std::size_t>(lane)]) census.free.push_back(lane);
         }
-        return census;
+        return seen;
     }
 
     net::awaitable<Result<LaneCensus>> look() {
@@ -125,7 +132,16 @@ struct LaneLocks::Impl {
             sql::lane_census, parameters(outbox), net::use_awaitable
         );
         if (!rows) co_return rows.error();
-        co_return read(*rows);
+        const auto seen = read(*rows);
+        if (!seen) co_return seen.error();
+        if (!seen->is_member) {
+            co_return fail(
+                Errc::invalid_request,
+                "the session has lost its locks: a pooler that changes sessions must not "
+                "be between"
+            );
+        }
+        co_return seen->census;
     }
 
     // Asks for something about one lane; the server says yes or no.
