@@ -25,6 +25,15 @@
 
 namespace resilience::detail {
 
+/// The cancellation of a coroutine, which is emitted where the coroutine runs.
+struct StrandCancellation {
+    explicit StrandCancellation(net::strand<net::any_io_executor> where)
+        : strand(std::move(where)) {}
+
+    net::strand<net::any_io_executor> strand;
+    net::cancellation_signal signal{};
+};
+
 /** Runs a coroutine on a strand and completes on the executor of the one that awaits it.
 
     Cancellation reaches it on the strand, and is harmless when it comes too late: what
@@ -36,11 +45,17 @@ net::awaitable<T> run_on_strand(
     net::strand<net::any_io_executor> strand, net::awaitable<T> work
 ) {
     auto initiate = [strand](auto handler, net::awaitable<T> coroutine) {
-        const auto cancel = std::make_shared<net::cancellation_signal>();
+        // Owned by the completion handler alone: a slot may outlive the context, and then
+        // must not hold a strand of it.
+        const auto cancel = std::make_shared<StrandCancellation>(strand);
         auto slot = net::get_associated_cancellation_slot(handler);
         if (slot.is_connected()) {
-            slot.assign([strand, cancel](net::cancellation_type type) {
-                net::dispatch(strand, [cancel, type] { cancel->emit(type); });
+            slot.assign([weak = std::weak_ptr{cancel}](net::cancellation_type type) {
+                const auto target = weak.lock();
+                if (!target) return;
+                net::dispatch(target->strand, [target, type] {
+                    target->signal.emit(type);
+                });
             });
         }
         const auto executor = net::get_associated_executor(handler, strand);
@@ -49,7 +64,7 @@ net::awaitable<T> run_on_strand(
                        handler = std::move(handler),
                        guard = net::make_work_guard(executor
                        )](std::exception_ptr error, T value) mutable {
-            cancel->slot().clear();
+            cancel->signal.slot().clear();
             net::post(
                 executor,
                 [handler = std::move(handler), error, value = std::move(value)](
@@ -59,7 +74,7 @@ net::awaitable<T> run_on_strand(
         net::co_spawn(
             strand,
             std::move(coroutine),
-            net::bind_cancellation_slot(cancel->slot(), std::move(finish))
+            net::bind_cancellation_slot(cancel->signal.slot(), std::move(finish))
         );
     };
     auto result = co_await net::
