@@ -3,8 +3,8 @@
 
 #include "outbox_event.hpp"
 #include "outbox_sql.hpp"
+#include "storable_text.hpp"
 
-#include <resilience/detail/utf8.hpp>
 #include <resilience/postgres/transaction.hpp>
 
 #include <limits>
@@ -14,8 +14,6 @@
 
 namespace resilience::postgres {
 namespace {
-
-constexpr std::size_t longest_error = 4096;
 
 Uuid new_instance() {
     std::random_device device;
@@ -37,21 +35,6 @@ std::string_view name_of(Disposition disposition) {
             break;
     }
     return "released";
-}
-
-// A peer's words may be anything; the row must be settled all the same.
-std::string storable(std::string text) {
-    if (text.size() > longest_error) {
-        text.resize(longest_error);
-        for (int i = 0; i < 3 && !resilience::detail::is_storable_text(text); ++i) {
-            text.pop_back();
-        }
-    }
-    if (resilience::detail::is_storable_text(text)) return text;
-    for (char& c : text) {
-        if (c == '\0' || static_cast<unsigned char>(c) >= 0x80) c = '?';
-    }
-    return text;
 }
 
 Statement once(std::string_view text, std::vector<Parameter> values = {}) {

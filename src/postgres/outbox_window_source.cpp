@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: MIT
 #include <resilience/postgres/outbox_window_source.hpp>
 
+#include "claim_barrier.hpp"
 #include "outbox_event.hpp"
 #include "outbox_sql.hpp"
 #include "snapshot_text.hpp"
+#include "source_identity.hpp"
 
 #include <resilience/postgres/connection.hpp>
 
@@ -26,78 +28,6 @@ constexpr std::size_t found_column = 12;
 
 Statement once(std::string_view text, std::vector<Parameter> values = {}) {
     return {std::string{text}, std::move(values)};
-}
-
-Failure changed(std::string what) {
-    return fail(
-        Errc::history_changed,
-        "outbox_events: " + std::move(what) +
-            ". Compare the table with what was delivered before going on"
-    );
-}
-
-// Tells what differs, if anything.
-std::optional<Failure> compare(const SourceIdentity& known, const SourceIdentity& found) {
-    if (known == found) return std::nullopt;
-    const auto differ = [](const char* what, std::uint64_t was, std::uint64_t is) {
-        return changed(
-            std::string{what} + " is " + std::to_string(is) + ", no longer " +
-            std::to_string(was)
-        );
-    };
-    if (known.system_id != found.system_id) {
-        return differ("the cluster", known.system_id, found.system_id);
-    }
-    if (known.timeline != found.timeline) {
-        return differ("the timeline", known.timeline, found.timeline);
-    }
-    if (known.database != found.database) {
-        return differ("the database's oid", known.database, found.database);
-    }
-    return differ("the table's oid", known.table, found.table);
-}
-
-// Reads what the statement window_identity returned.
-Result<SourceIdentity> read_identity(const Row& row) {
-    const auto standby = row.boolean(0);
-    if (!standby) return standby.error();
-    if (*standby) {
-        return fail(
-            Errc::invalid_request,
-            "the server is a standby: the outbox is read from the primary"
-        );
-    }
-    if (row.is_null(5)) {
-        return fail(
-            Errc::bad_destination, "outbox_events.seq: has no sequence of its own"
-        );
-    }
-    if (row.text(5) != "1") {
-        return fail(
-            Errc::bad_destination,
-            "outbox_events.seq: its sequence has CACHE " + std::string{row.text(5)} +
-                ", which breaks the order of events: ALTER TABLE outbox_events ALTER "
-                "COLUMN seq SET CACHE 1, then reconnect every writer"
-        );
-    }
-    if (row.text(6) != "t") {
-        return fail(
-            Errc::bad_destination, "outbox_events.seq: its sequence does not only ascend"
-        );
-    }
-    const auto system_id = row.int64(1);
-    if (!system_id) return system_id.error();
-    const auto timeline = row.int64(2);
-    if (!timeline) return timeline.error();
-    const auto database = row.int64(3);
-    if (!database) return database.error();
-    const auto table = row.int64(4);
-    if (!table) return table.error();
-    return SourceIdentity{
-        static_cast<std::uint64_t>(*system_id),
-        static_cast<std::uint32_t>(*timeline),
-        static_cast<std::uint32_t>(*database),
-        static_cast<std::uint32_t>(*table)};
 }
 
 Result<Lsn> read_lsn(const Row& row, std::size_t column) {
@@ -150,10 +80,13 @@ struct OutboxWindowSource::Impl {
         std::vector<Statement> statements;
         statements.push_back(once(sql::window_session));
         statements.push_back(once(sql::window_identity));
+        statements.push_back(once(sql::window_barrier));
         const auto rows =
             co_await connection.async_pipeline(std::move(statements), net::use_awaitable);
         if (!rows) co_return rows.error();
-        const auto found = read_identity(rows->back()[0]);
+        const auto barred = read_barrier(rows->back()[0]);
+        if (!barred) co_return barred.error();
+        const auto found = read_identity((*rows)[1][0]);
         if (!found) co_return found.error();
         if (followed) {
             if (auto failure = compare(*followed, *found)) co_return std::move(*failure);
@@ -241,7 +174,7 @@ struct OutboxWindowSource::Impl {
             if (!window) co_return window.error();
         }
         if (end > reached) {
-            co_return changed(
+            co_return history_changed(
                 "a snapshot up to transaction " + std::to_string(end) +
                 " is asked for, but the server has only come to " +
                 std::to_string(reached)
@@ -318,7 +251,7 @@ net::awaitable<Result<void>> OutboxWindowSource::gate(Lsn lsn) {
     const auto reached = read_lsn((*rows)[2][0], 0);
     if (!reached) co_return reached.error();
     if (*reached < lsn) {
-        co_return changed("the log ends before the place that is asked for");
+        co_return history_changed("the log ends before the place that is asked for");
     }
     impl_->passed = std::max(impl_->passed, lsn);
     co_return Result<void>{};

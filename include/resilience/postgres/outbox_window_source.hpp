@@ -38,6 +38,10 @@ struct OutboxWindowSourceOptions {
     `look` and `read` are one statement each and cost what the window holds, however many
     rows are older or dead, also while somebody holds a snapshot.
 
+    While it has a connection no relay can claim rows of the table (@ref first_seen);
+    while one does, or is about to, no connection is opened and operations that need one
+    fail with Errc::unavailable.
+
     An empty snapshot text stands for the one before the first transaction.
 
     What a new connection finds is compared with what the first one found: standby or

@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: MIT
+#ifndef RESILIENCE_POSTGRES_OUTBOX_DELIVERED_ROWS_HPP
+#define RESILIENCE_POSTGRES_OUTBOX_DELIVERED_ROWS_HPP
+
+#include <resilience/delivered_rows.hpp>
+#include <resilience/postgres/connection_options.hpp>
+
+#include <boost/asio/any_io_executor.hpp>
+#include <boost/asio/awaitable.hpp>
+
+#include <memory>
+
+namespace resilience::postgres {
+
+/** The rows of the table `outbox_events` of the connection's search path.
+
+    One connection of its own, opened when needed and kept; its `query_timeout` bounds
+    each operation. Each is one statement that costs what it looks at, however many rows
+    are older or dead. A row is old by its `created_at`.
+
+    Which cluster, timeline, database and table the connection has reached is compared
+    with every position that comes, and a position that is ahead of the server's
+    transactions is refused, as @ref OutboxWindowSource does (I11).
+
+    The table is taken to be one piece; where it is partitioned, whole partitions are
+    better dropped than their rows removed, which this does not do.
+
+    @par Errors
+    Those of @ref Connection besides those of @ref DeliveredRows, and
+    @li Errc::invalid_request The server is a standby, or no lane, more rows or fewer than
+        asked for are given.
+*/
+class OutboxDeliveredRows final : public DeliveredRows {
+public:
+    /// Connects on first use.
+    /// @throws std::invalid_argument Names the option that is out of range.
+    explicit OutboxDeliveredRows(
+        net::any_io_executor executor, ConnectionOptions options = {}
+    );
+    ~OutboxDeliveredRows() override;
+
+    net::awaitable<Result<std::int64_t>> last_seq() override;
+    net::awaitable<Result<DeliveredOutcome>> report(const DeliveredSlice& slice) override;
+    net::awaitable<Result<void>> report_failed(std::span<const DeadLetteredRow> rows
+    ) override;
+    net::awaitable<Result<DeliveredOutcome>> remove(
+        const DeliveredSlice& slice, std::chrono::milliseconds age
+    ) override;
+
+private:
+    struct Impl;
+    std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace resilience::postgres
+
+#endif
