@@ -4,11 +4,11 @@
 #include <resilience/asio/timer.hpp>
 
 #include "lane_relay_settings.hpp"
+#include "lane_slot.hpp"
 #include "lane_totals.hpp"
 #include "run_on_strand.hpp"
 
 #include <boost/asio/bind_cancellation_slot.hpp>
-#include <boost/asio/cancellation_signal.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/strand.hpp>
@@ -44,42 +44,8 @@ LaneGroupOptions checked(LaneGroupOptions options, const LaneFactory& factory) {
     return options;
 }
 
-// One run of a lane: the parts outlive the relay between them.
-struct Run {
-    Run(const net::any_io_executor& executor,
-        LaneParts made,
-        LaneRelayOptions options,
-        TimePoint now)
-        : parts(std::move(made)),
-          relay(
-              executor,
-              *parts.source,
-              *parts.sink,
-              std::move(options),
-              std::move(parts.observer)
-          ),
-          began(now) {}
-
-    LaneParts parts;
-    LaneRelay relay;
-    TimePoint began;
-};
-
-struct Slot {
-    bool owned = false;
-    TimePoint since{};
-    std::uint64_t runs = 0;
-    // The runs that are over.
-    LaneRelaySnapshot past;
-    // The run that is under way.
-    std::shared_ptr<Run> run;
-
-    // To be given up as soon as no run is under way.
-    bool leaving = false;
-    std::uint32_t failures = 0;
-    TimePoint next_start{};
-    net::cancellation_signal cancel;
-};
+using detail::LaneRun;
+using detail::LaneSlot;
 
 }  // namespace
 
@@ -127,12 +93,14 @@ struct LaneGroup::Impl : std::enable_shared_from_this<Impl> {
     std::string reason;
     std::uint64_t losses = 0;
     // From `owned` to `run` behind the mutex.
-    std::vector<Slot> slots;
+    std::vector<LaneSlot> slots;
 
-    Slot& slot_of(int lane) { return slots[static_cast<std::size_t>(lane)]; }
-    int lane_of(const Slot& slot) const { return static_cast<int>(&slot - slots.data()); }
+    LaneSlot& slot_of(int lane) { return slots[static_cast<std::size_t>(lane)]; }
+    int lane_of(const LaneSlot& slot) const {
+        return static_cast<int>(&slot - slots.data());
+    }
 
-    void own(Slot& slot, bool owned) {
+    void own(LaneSlot& slot, bool owned) {
         if (slot.owned == owned) return;
         const std::lock_guard lock(mutex);
         slot.owned = owned;
@@ -168,13 +136,13 @@ struct LaneGroup::Impl : std::enable_shared_from_this<Impl> {
         timer.cancel();
     }
 
-    void start(Slot& slot) {
-        std::shared_ptr<Run> run;
+    void start(LaneSlot& slot) {
+        std::shared_ptr<LaneRun> run;
         auto relay = options.relay;
         relay.lane = lane_of(slot);
         if (relay.seed == 0) relay.seed = random() | 1;
         try {
-            run = std::make_shared<Run>(
+            run = std::make_shared<LaneRun>(
                 executor, factory(relay.lane), std::move(relay), timer.now()
             );
         } catch (const std::exception& error) {
@@ -198,7 +166,7 @@ struct LaneGroup::Impl : std::enable_shared_from_this<Impl> {
     }
 
     // Something failed that the relay could not tell of.
-    void fail_run(Slot& slot, TimePoint began, std::string why) {
+    void fail_run(LaneSlot& slot, TimePoint began, std::string why) {
         LaneRelaySnapshot failed;
         failed.state = LaneState::halted;
         failed.since = timer.now();
@@ -208,13 +176,16 @@ struct LaneGroup::Impl : std::enable_shared_from_this<Impl> {
         put_off(slot, began);
     }
 
-    void put_off(Slot& slot, TimePoint began) {
+    void put_off(LaneSlot& slot, TimePoint began) {
         if (timer.now() - began > options.compete.cap) slot.failures = 0;
         slot.next_start = timer.now() + compete.delay(++slot.failures, random());
     }
 
     void end(
-        Slot& slot, const Run& run, std::exception_ptr error, const Result<void>& result
+        LaneSlot& slot,
+        const LaneRun& run,
+        std::exception_ptr error,
+        const Result<void>& result
     ) {
         {
             const std::lock_guard lock(mutex);
@@ -232,7 +203,7 @@ struct LaneGroup::Impl : std::enable_shared_from_this<Impl> {
     }
 
     // It ends in its own time.
-    static void end_run(Slot& slot) {
+    static void end_run(LaneSlot& slot) {
         if (slot.run) slot.run->relay.stop();
     }
 
@@ -348,7 +319,9 @@ struct LaneGroup::Impl : std::enable_shared_from_this<Impl> {
     }
 
     net::awaitable<void> runs_over() {
-        const auto is_under_way = [](const Slot& slot) { return slot.run != nullptr; };
+        const auto is_under_way = [](const LaneSlot& slot) {
+            return slot.run != nullptr;
+        };
         while (std::ranges::any_of(slots, is_under_way)) {
             (void)co_await timer.async_wait_until(TimePoint::max(), net::use_awaitable);
         }

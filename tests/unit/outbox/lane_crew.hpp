@@ -194,6 +194,7 @@ public:
     Script script;
     /// Called before the parts of a lane are made.
     std::function<void(int)> on_make = [](int) {};
+    bool makes_nothing = false;
     net::cancellation_signal cancel;
     bool ended = false;
     std::exception_ptr error;
@@ -203,6 +204,7 @@ private:
     LaneParts make(int lane) {
         on_make(lane);
         LaneParts parts;
+        if (makes_nothing) return parts;
         parts.source = std::make_unique<MemorySource>(outbox_.table, script);
         parts.sink = std::make_unique<MemorySink>(
             outbox_.lanes[static_cast<std::size_t>(lane)], script
