@@ -224,20 +224,11 @@ struct LaneGroup::Impl : std::enable_shared_from_this<Impl> {
         }
     }
 
-    // Without the lanes that are on their way out already, or whose last run here is.
-    LaneCensus settled(LaneCensus census) {
-        std::erase_if(census.held, [this](int lane) { return slot_of(lane).leaving; });
-        std::erase_if(census.free, [this](int lane) {
-            return slot_of(lane).run != nullptr;
-        });
-        return census;
-    }
-
     net::awaitable<Result<void>> turn() {
         const auto census = co_await ownership.look();
         if (!census) co_return census.error();
         adopt(*census);
-        const auto plan = plan_lanes(options.lanes, settled(*census));
+        const auto plan = plan_lanes(options.lanes, *census);
         for (const int lane : plan.give_up) {
             slot_of(lane).leaving = true;
             end_run(slot_of(lane));
@@ -308,7 +299,6 @@ struct LaneGroup::Impl : std::enable_shared_from_this<Impl> {
                 co_await rest(next_turn(), true);
                 continue;
             }
-            ownership.leave();
             lose(done.error());
             tell();
             const auto pause = compete.delay(++failures, random());

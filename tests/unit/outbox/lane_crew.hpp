@@ -81,7 +81,7 @@ public:
     }
 
     void leave() override {
-        ++leaves;
+        before_leave();
         locks_.leave(who_);
     }
 
@@ -89,8 +89,8 @@ public:
     std::optional<Failure> failure;
     std::function<void(int)> before_take = [](int) {};
     std::function<void(int)> before_give_up = [](int) {};
+    std::function<void()> before_leave = [] {};
     int looks = 0;
-    int leaves = 0;
 
 private:
     Failure lose(Failure why) {

@@ -13,11 +13,18 @@ TEST_CASE("a stopped group commits the chunks in hand before it leaves") {
         Outbox outbox{2};
         outbox.write(20);
         Member one{outbox, 1};
+        bool stopped = true;
+        one.ownership.before_leave = [&] {
+            for (const auto& lane : one.snapshot().lanes) {
+                stopped = stopped && lane.relay.state == LaneState::stopped;
+            }
+        };
         for (int i = 0; i < steps; ++i) one.time().step();
         one.group().stop();
         one.run(1s);
         REQUIRE(one.ended);
         REQUIRE_FALSE(one.error);
+        REQUIRE(stopped);
         REQUIRE(outbox.locks.members.empty());
         REQUIRE(outbox.locks.holders.empty());
         for (const auto& lane : outbox.lanes) REQUIRE_FALSE(lane.open.has_value());
