@@ -5,7 +5,7 @@
 #include <modules/backing/database.hpp>
 #include <modules/backing/events.hpp>
 #include <modules/backing/kafka.hpp>
-#include <modules/relay/relay.hpp>
+#include <modules/relay/mount.hpp>
 
 using namespace resilience;
 using namespace resilience::modules;
@@ -24,10 +24,11 @@ int main(int argc, char** argv) {
     declare(config, settings);
     if (const auto code = config.read(argc, argv)) return *code;
     return host::run_program("relay", [&] {
+        check_mode(settings, database_settings, kafka);
         host::App app{options};
         for (const auto& note : config.notes()) app.log().warn(note);
         backing::Database database{app.executor(), database_settings};
-        relay::RelayLoop loop{app, database, settings, database_settings, kafka};
+        const auto loop = relay::mount(app, database, settings, database_settings, kafka);
         return app.run();
     });
 }

@@ -98,6 +98,7 @@ TEST_CASE("M13, M14, M15, O3, X2: the documented settings have the documented de
          "REDIS_DB=0",
          "KAFKA_TOPIC=user-events",
          "RELAY_MAX_RETRIES=3",
+         "RELAY_LANES=4",
          "PORT=0.0.0.0:8080"}
     );
     check(
@@ -105,6 +106,11 @@ TEST_CASE("M13, M14, M15, O3, X2: the documented settings have the documented de
         {"KAFKA_BROKERS=localhost:9092",
          "RELAY_POLL_INTERVAL=5s",
          "RELAY_BATCH_SIZE=100",
+         "RELAY_MODE=claim",
+         "RELAY_LANES=4",
+         "RELAY_CHUNK_SIZE=5000",
+         "RELAY_POISON=halt_lane",
+         "RELAY_OUTBOX=",
          "METRICS_PORT=0.0.0.0:9103"}
     );
 }

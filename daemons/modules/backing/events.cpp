@@ -14,6 +14,13 @@ void declare(host::Config& config, EventSettings& settings) {
         1000,
         "Deliveries of an event tried again before it is given up; written with the event"
     );
+    config.integer(
+        "RELAY_LANES",
+        settings.lanes,
+        1,
+        64,
+        "Lanes that events are spread over by their keys, as many as the relays run"
+    );
 }
 
 void leave_to_writers(host::Config& config) {
@@ -24,7 +31,8 @@ void leave_to_writers(host::Config& config) {
 Outbox make_outbox(const EventSettings& settings) {
     return Outbox{
         {.topic = settings.topic,
-         .max_retries = static_cast<std::int32_t>(settings.max_retries)}};
+         .max_retries = static_cast<std::int32_t>(settings.max_retries),
+         .lanes = static_cast<std::int16_t>(settings.lanes)}};
 }
 
 }  // namespace resilience::modules::backing

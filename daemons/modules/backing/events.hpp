@@ -20,9 +20,11 @@ struct EventSettings {
     /// Deliveries tried again before an event is FAILED (M15): the event's own number
     /// wins (X6). 0 to 1,000; default 3.
     std::int64_t max_retries = 3;
+    /// Lanes that keys are spread over, as many as the relays run. 1 to 64; default 4.
+    std::int64_t lanes = 4;
 };
 
-/// Declares `KAFKA_TOPIC` and `RELAY_MAX_RETRIES`.
+/// Declares `KAFKA_TOPIC`, `RELAY_MAX_RETRIES` and `RELAY_LANES`.
 void declare(host::Config& config, EventSettings& settings);
 
 /// For a program that writes no events: one environment may serve all, so the variables

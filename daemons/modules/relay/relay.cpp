@@ -2,21 +2,13 @@
 #include <modules/relay/relay.hpp>
 
 #include <host/app.hpp>
-#include <host/config.hpp>
 #include <host/health.hpp>
-#include <modules/backing/health.hpp>
+#include <modules/relay/graceful.hpp>
+#include <modules/relay/parts.hpp>
 #include <modules/relay/sink.hpp>
 
 #include <resilience/prometheus/metrics.hpp>
 
-#include <boost/asio/as_tuple.hpp>
-#include <boost/asio/bind_executor.hpp>
-#include <boost/asio/co_spawn.hpp>
-#include <boost/asio/deferred.hpp>
-#include <boost/asio/steady_timer.hpp>
-#include <boost/asio/this_coro.hpp>
-
-#include <exception>
 #include <stdexcept>
 #include <string>
 #include <utility>
@@ -85,30 +77,6 @@ private:
 
 }  // namespace
 
-void declare(host::Config& config, RelaySettings& settings) {
-    using std::chrono::milliseconds;
-    config.choice("RELAY_MODE", settings.mode, {"claim"}, "How events are moved");
-    config.duration(
-        "RELAY_POLL_INTERVAL",
-        settings.poll_interval,
-        std::chrono::seconds{1},
-        milliseconds{1},
-        std::chrono::hours{1},
-        "Longest wait between two looks at an idle outbox"
-    );
-    config.integer(
-        "RELAY_BATCH_SIZE", settings.batch_size, 1, 10'000, "Events claimed at once"
-    );
-    config.duration(
-        "RELAY_STALE_AFTER",
-        settings.stale_after,
-        std::chrono::seconds{1},
-        std::chrono::seconds{1},
-        std::chrono::hours{24},
-        "After this time an event claimed by a relay that is gone is claimed again"
-    );
-}
-
 host::PartHealth health_of(const RelaySnapshot& relay, TimePoint now) {
     // Writers of an embedded database that get in its way for a while, or a broker that
     // starts again, are no reason to call the program down.
@@ -170,28 +138,8 @@ struct RelayLoop::Impl {
         stale = now.stale_reset;
     }
 
-    // The App ends background work by cancelling it. That would abandon the batch in
-    // hand, so the cancellation is taken here and the relay is asked to stop.
     net::awaitable<void> run() {
-        // A strand where the App has many threads: what the two coroutines share is
-        // touched on it alone.
-        const auto strand = co_await net::this_coro::executor;
-        net::steady_timer done(strand, net::steady_timer::time_point::max());
-        std::exception_ptr error;
-        bool finished = false;
-        auto ended = [&](std::exception_ptr e) {
-            error = e;
-            finished = true;
-            done.cancel();
-        };
-        net::co_spawn(strand, relay.run(), net::bind_executor(strand, std::move(ended)));
-        (void)co_await done.async_wait(net::as_tuple(net::deferred));
-        co_await net::this_coro::reset_cancellation_state(net::disable_cancellation{});
-        relay.stop();
-        while (!finished) {
-            (void)co_await done.async_wait(net::as_tuple(net::deferred));
-        }
-        if (error) std::rethrow_exception(error);
+        return run_gracefully(relay.run(), [this] { relay.stop(); });
     }
 
     host::App& app;
@@ -214,15 +162,7 @@ RelayLoop::RelayLoop(
     const backing::KafkaSettings& kafka
 )
     : impl_(std::make_unique<Impl>(app, database, settings, database_settings, kafka)) {
-    app.on_start("database", [&app, &database]() -> net::awaitable<void> {
-        if (auto opened = co_await database.open(); !opened) {
-            throw std::runtime_error("the database: " + opened.error().message());
-        }
-        app.log().info("outbox", {{"database", database.description()}});
-    });
-    app.health().add("database", host::Need::required, [&database] {
-        return backing::health_of(database);
-    });
+    add_database(app, database);
     app.health().add(
         "delivery",
         host::Need::required,

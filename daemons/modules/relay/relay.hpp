@@ -5,32 +5,17 @@
 #include <host/health.hpp>
 #include <modules/backing/database.hpp>
 #include <modules/backing/kafka.hpp>
+#include <modules/relay/settings.hpp>
 
 #include <resilience/relay.hpp>
 
-#include <chrono>
-#include <cstdint>
 #include <memory>
-#include <string>
 
 namespace resilience::host {
 class App;
-class Config;
 }  // namespace resilience::host
 
 namespace resilience::modules::relay {
-
-/// Settings of the relay program (M15).
-struct RelaySettings {
-    std::string mode = "claim";
-    std::chrono::milliseconds poll_interval{5000};
-    std::int64_t batch_size = 100;
-    std::chrono::milliseconds stale_after{60'000};
-};
-
-/// Declares `RELAY_*`, but for `RELAY_MAX_RETRIES`, which @ref backing::EventSettings
-/// has.
-void declare(host::Config& config, RelaySettings& settings);
 
 /// How a relay is, as a part of a program: degraded while it is paused, down once that
 /// has lasted for 3 s.

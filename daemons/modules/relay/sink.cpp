@@ -8,7 +8,6 @@
 
 #include <algorithm>
 #include <string_view>
-#include <utility>
 
 namespace resilience::modules::relay {
 namespace {
@@ -17,6 +16,23 @@ namespace {
 constexpr int warning = 4;
 
 }  // namespace
+
+resilience::kafka::ProducerOptions producer_options(
+    host::App& app, const backing::KafkaSettings& kafka
+) {
+    resilience::kafka::ProducerOptions producer{
+        .brokers = kafka.brokers, .delivery_timeout = kafka.delivery_timeout};
+    producer.metadata_timeout =
+        std::min(producer.metadata_timeout, kafka.delivery_timeout);
+    producer.log = [&log = app.log()](int severity, std::string_view line) {
+        if (severity <= warning) {
+            log.warn("librdkafka", {{"line", line}});
+        } else {
+            log.debug("librdkafka", {{"line", line}});
+        }
+    };
+    return producer;
+}
 
 std::unique_ptr<EventSink> make_sink(
     host::App& app,
@@ -29,19 +45,8 @@ std::unique_ptr<EventSink> make_sink(
             .path = database.event_file()});
     }
     app.log().info("events go to Kafka", {{"brokers", kafka.brokers}});
-    resilience::kafka::ProducerOptions producer{
-        .brokers = kafka.brokers, .delivery_timeout = kafka.delivery_timeout};
-    producer.metadata_timeout =
-        std::min(producer.metadata_timeout, kafka.delivery_timeout);
-    producer.log = [&log = app.log()](int severity, std::string_view line) {
-        if (severity <= warning) {
-            log.warn("librdkafka", {{"line", line}});
-        } else {
-            log.debug("librdkafka", {{"line", line}});
-        }
-    };
     return std::make_unique<resilience::kafka::KafkaSink>(
-        app.executor(), std::move(producer)
+        app.executor(), producer_options(app, kafka)
     );
 }
 

@@ -5,6 +5,7 @@
 #include <modules/backing/database.hpp>
 #include <modules/backing/kafka.hpp>
 
+#include <resilience/kafka/producer_options.hpp>
 #include <resilience/relay.hpp>
 
 #include <memory>
@@ -14,6 +15,11 @@ class App;
 }
 
 namespace resilience::modules::relay {
+
+/// How the program speaks with Kafka; the client's warnings go to the program's log.
+resilience::kafka::ProducerOptions producer_options(
+    host::App& app, const backing::KafkaSettings& kafka
+);
 
 /// Kafka when it is set, else the event file in `DATA_DIR`; the start's log line says
 /// which.

@@ -50,6 +50,10 @@ Message from_kcat(const json::object& envelope) {
         for (std::size_t i = 0; i + 1 < all.size(); i += 2) {
             if (all[i] == "ce_id") message.id = std::string(all[i + 1].as_string());
             if (all[i] == "ce_type") message.type = std::string(all[i + 1].as_string());
+            if (all[i] == "lane") message.lane = std::string(all[i + 1].as_string());
+            if (all[i] == "lane_seq") {
+                message.lane_seq = std::string(all[i + 1].as_string());
+            }
         }
     }
     return message;

@@ -17,6 +17,9 @@ struct Message {
     std::string type;
     std::string key;
     std::string data;
+    /// Empty unless it was delivered exactly once.
+    std::string lane;
+    std::string lane_seq;
 };
 
 /** The unified server and the relay as a user runs them, with a world of their own.

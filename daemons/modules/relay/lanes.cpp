@@ -1,0 +1,208 @@
+// SPDX-License-Identifier: MIT
+#include <modules/relay/lanes.hpp>
+
+#include <host/app.hpp>
+#include <modules/relay/graceful.hpp>
+#include <modules/relay/lane_metrics.hpp>
+#include <modules/relay/parts.hpp>
+#include <modules/relay/row_lanes.hpp>
+#include <modules/relay/sink.hpp>
+
+#include <resilience/kafka/lane_producer.hpp>
+#include <resilience/postgres/lane_locks.hpp>
+#include <resilience/postgres/outbox_window_source.hpp>
+#include <resilience/postgres/pool.hpp>
+
+#include <algorithm>
+#include <chrono>
+#include <stdexcept>
+#include <string>
+#include <utility>
+
+namespace resilience::modules::relay {
+namespace {
+
+constexpr std::chrono::milliseconds longest_poll{20};
+
+LaneGroupOptions group_options(const RelaySettings& settings) {
+    LaneGroupOptions options;
+    options.lanes = static_cast<int>(settings.lanes);
+    options.relay.chunk_rows = static_cast<std::size_t>(settings.chunk_size);
+    options.relay.poll_interval = std::min(settings.poll_interval, longest_poll);
+    options.relay.poison =
+        settings.poison == "dlq" ? PoisonPolicy::dlq : PoisonPolicy::halt_lane;
+    return options;
+}
+
+resilience::postgres::ConnectionOptions connection_options(
+    const backing::DatabaseSettings& settings, const char* purpose
+) {
+    auto options = backing::pool_options(settings).connection;
+    options.application_name = std::string{"relay "} + purpose;
+    return options;
+}
+
+bool fails(LaneState state) noexcept {
+    return state == LaneState::paused || state == LaneState::halted ||
+           state == LaneState::fenced;
+}
+
+// Tells the log what a lane does. One for each run of a lane.
+LaneRelayObserver lane_log(host::Log& log, int lane) {
+    const auto changed =
+        [&log, lane, told = LaneState::running](const LaneRelaySnapshot& now) mutable {
+            const bool fails = now.state == LaneState::paused ||
+                               now.state == LaneState::halted ||
+                               now.state == LaneState::fenced;
+            if (now.state == told || !(fails || now.state == LaneState::running)) return;
+            if (!fails) {
+                log.info("lane resumed", {{"lane", lane}});
+            } else {
+                const char* what = now.state == LaneState::paused   ? "lane paused"
+                                   : now.state == LaneState::halted ? "lane halted"
+                                                                    : "lane fenced";
+                log.warn(what, {{"lane", lane}, {"reason", now.reason}});
+            }
+            told = now.state;
+        };
+    const auto committed = [&log, lane](const CommittedChunk& chunk) {
+        for (const auto& [event, why] : chunk.dead_letters) {
+            log.error(
+                "dead letter",
+                {{"lane", lane},
+                 {"event", chunk.events[event].event.id},
+                 {"reason", why.message()}}
+            );
+        }
+    };
+    return {.changed = changed, .committed = committed};
+}
+
+}  // namespace
+
+host::PartHealth health_of(const LaneGroupSnapshot& group, TimePoint now) {
+    // As long as deliveries that are claimed may be paused.
+    constexpr std::chrono::seconds grace{3};
+    if (auto stall = find_stall(group, now, grace); !stall.empty()) {
+        return {host::HealthState::down, std::move(stall), {}};
+    }
+    for (const auto& [owned, since, runs, relay] : group.lanes) {
+        if (!owned || !fails(relay.state)) continue;
+        return {host::HealthState::degraded, "a lane does not deliver", relay.reason};
+    }
+    return {};
+}
+
+struct LaneLoop::Impl {
+    Impl(
+        host::App& owner,
+        backing::Database& database,
+        const RelaySettings& settings,
+        const backing::DatabaseSettings& database_settings,
+        const backing::KafkaSettings& kafka
+    )
+        : app(owner),
+          outbox(outbox_name(settings, database_settings)),
+          source_connection(connection_options(database_settings, "lane")),
+          producer(producer_options(owner, kafka)),
+          locks(
+              owner.executor(),
+              {.connection = connection_options(database_settings, "lanes"),
+               .lanes = static_cast<int>(settings.lanes)}
+          ),
+          ownership(*database.postgres(), locks, static_cast<int>(settings.lanes)),
+          metrics(owner.metrics(), static_cast<int>(settings.lanes)),
+          lanes(static_cast<int>(settings.lanes)),
+          group(
+              owner.executor(),
+              ownership,
+              [this](int lane) { return make(lane); },
+              group_options(settings),
+              [this](const LaneGroupSnapshot& now) { observe(now); }
+          ) {}
+
+    LaneParts make(int lane) {
+        LaneParts parts;
+        parts.source = std::make_unique<resilience::postgres::OutboxWindowSource>(
+            app.executor(),
+            resilience::postgres::OutboxWindowSourceOptions{
+                .connection = source_connection}
+        );
+        resilience::kafka::LaneProducerOptions options;
+        options.outbox = outbox;
+        options.lane = lane;
+        options.lanes = lanes;
+        parts.sink = std::make_unique<resilience::kafka::LaneProducer>(
+            app.executor(), producer, std::move(options)
+        );
+        parts.observer = lane_log(app.log(), lane);
+        return parts;
+    }
+
+    // Runs on the group's strand alone.
+    void observe(const LaneGroupSnapshot& now) {
+        std::string owned;
+        for (std::size_t lane = 0; lane < now.lanes.size(); ++lane) {
+            if (!now.lanes[lane].owned) continue;
+            if (!owned.empty()) owned += ',';
+            owned += std::to_string(lane);
+        }
+        if (now.members > 0) {
+            app.log().info("lanes shared", {{"members", now.members}, {"owned", owned}});
+        } else if (now.reason.empty()) {
+            app.log().info("lanes left");
+        } else if (now.reason != reason) {
+            app.log().warn("lanes cannot be shared", {{"reason", now.reason}});
+        }
+        reason = now.reason;
+    }
+
+    host::App& app;
+    std::string outbox;
+    resilience::postgres::ConnectionOptions source_connection;
+    resilience::kafka::ProducerOptions producer;
+    resilience::postgres::LaneLocks locks;
+    RowCheckedOwnership ownership;
+    LaneMetrics metrics;
+    int lanes;
+    std::string reason;
+    LaneGroup group;
+};
+
+LaneLoop::LaneLoop(
+    host::App& app,
+    backing::Database& database,
+    const RelaySettings& settings,
+    const backing::DatabaseSettings& database_settings,
+    const backing::KafkaSettings& kafka
+)
+    : impl_(std::make_unique<Impl>(app, database, settings, database_settings, kafka)) {
+    add_database(app, database);
+    const auto impl = impl_.get();
+    app.log().info(
+        "events go to Kafka, exactly once",
+        {{"brokers", kafka.brokers}, {"outbox", impl->outbox}, {"lanes", impl->lanes}}
+    );
+    app.on_start("lanes", [&database, impl]() -> net::awaitable<void> {
+        const auto checked = co_await check_row_lanes(*database.postgres(), impl->lanes);
+        // A server that does not answer is asked again before a lane is taken.
+        if (checked && !checked->empty()) throw std::invalid_argument(*checked);
+    });
+    app.metrics().on_scrape([impl] {
+        impl->metrics.show(impl->group.snapshot(), Clock::now());
+    });
+    app.health().add(
+        "delivery",
+        host::Need::required,
+        [impl]() -> net::awaitable<host::PartHealth> {
+            co_return health_of(impl->group.snapshot(), Clock::now());
+        }
+    );
+    app.background("relay", [impl] {
+        return run_gracefully(impl->group.run(), [impl] { impl->group.stop(); });
+    });
+}
+
+LaneLoop::~LaneLoop() = default;
+
+}  // namespace resilience::modules::relay

@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: MIT
+#include <modules/relay/settings.hpp>
+
+#include <host/config.hpp>
+#include <modules/backing/database.hpp>
+#include <modules/backing/kafka.hpp>
+
+#include <resilience/event.hpp>
+
+#include <stdexcept>
+
+namespace resilience::modules::relay {
+namespace {
+
+// `transactional.id` is made from it.
+constexpr std::size_t longest_outbox_name = 180;
+
+}  // namespace
+
+void declare(host::Config& config, RelaySettings& settings) {
+    using std::chrono::milliseconds;
+    config.choice(
+        "RELAY_MODE", settings.mode, {"claim", "exactly_once"}, "How events are moved"
+    );
+    config.duration(
+        "RELAY_POLL_INTERVAL",
+        settings.poll_interval,
+        std::chrono::seconds{1},
+        milliseconds{1},
+        std::chrono::hours{1},
+        "Longest wait between two looks at an idle outbox; 20ms at most for exactly_once"
+    );
+    config.integer(
+        "RELAY_BATCH_SIZE",
+        settings.batch_size,
+        1,
+        10'000,
+        "claim: events claimed at once"
+    );
+    config.duration(
+        "RELAY_STALE_AFTER",
+        settings.stale_after,
+        std::chrono::seconds{1},
+        std::chrono::seconds{1},
+        std::chrono::hours{24},
+        "claim: after this time an event claimed by a relay that is gone is claimed again"
+    );
+    config.integer(
+        "RELAY_LANES",
+        settings.lanes,
+        1,
+        64,
+        "exactly_once: lanes of the outbox, as many as its writers have"
+    );
+    config.integer(
+        "RELAY_CHUNK_SIZE",
+        settings.chunk_size,
+        1,
+        50'000,
+        "exactly_once: most events in one transaction"
+    );
+    config.choice(
+        "RELAY_POISON",
+        settings.poison,
+        {"halt_lane", "dlq"},
+        "exactly_once: what an event does that its topic never takes"
+    );
+    config.topic(
+        "RELAY_OUTBOX",
+        settings.outbox,
+        "exactly_once: name of the outbox in Kafka, no other's in the cluster; "
+        "default: DB_NAME"
+    );
+}
+
+std::string outbox_name(
+    const RelaySettings& settings, const backing::DatabaseSettings& database
+) {
+    const auto& name = settings.outbox.empty() ? database.name : settings.outbox;
+    if (!is_topic_name(name) || name.size() > longest_outbox_name) {
+        throw std::invalid_argument(
+            "RELAY_OUTBOX: '" + name +
+            "' is not 1 to 180 of letters, digits, '.', '_' and '-', as Kafka takes them"
+        );
+    }
+    return name;
+}
+
+void check_mode(
+    const RelaySettings& settings,
+    const backing::DatabaseSettings& database,
+    const backing::KafkaSettings& kafka
+) {
+    if (!settings.is_exactly_once()) return;
+    if (!database.use_postgres) {
+        throw std::invalid_argument(
+            "RELAY_MODE: exactly_once needs PostgreSQL: set DB_HOST, or give --postgres"
+        );
+    }
+    if (!kafka.use_kafka) {
+        throw std::invalid_argument(
+            "RELAY_MODE: exactly_once needs Kafka: set KAFKA_BROKERS, or give --kafka"
+        );
+    }
+}
+
+}  // namespace resilience::modules::relay

@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: MIT
+#ifndef RESILIENCE_MODULES_RELAY_SETTINGS_HPP
+#define RESILIENCE_MODULES_RELAY_SETTINGS_HPP
+
+#include <chrono>
+#include <cstdint>
+#include <string>
+
+namespace resilience::host {
+class Config;
+}
+
+namespace resilience::modules::backing {
+struct DatabaseSettings;
+struct KafkaSettings;
+}  // namespace resilience::modules::backing
+
+namespace resilience::modules::relay {
+
+/// Settings of the relay program (M15).
+struct RelaySettings {
+    /// `claim` or `exactly_once`.
+    std::string mode = "claim";
+    std::chrono::milliseconds poll_interval{5000};
+
+    /// Of `claim`.
+    std::int64_t batch_size = 100;
+    std::chrono::milliseconds stale_after{60'000};
+
+    /// Of `exactly_once`. 1 to 64.
+    std::int64_t lanes = 4;
+    /// 1 to 50,000.
+    std::int64_t chunk_size = 5000;
+    /// `halt_lane` or `dlq`.
+    std::string poison = "halt_lane";
+    /// Empty: the name of the database.
+    std::string outbox;
+
+    bool is_exactly_once() const { return mode == "exactly_once"; }
+};
+
+/// Declares `RELAY_*`, but for `RELAY_MAX_RETRIES`, which @ref backing::EventSettings
+/// has.
+void declare(host::Config& config, RelaySettings& settings);
+
+/// What the outbox is called in Kafka.
+/// @throws std::invalid_argument Names the setting: Kafka does not take the name.
+std::string outbox_name(
+    const RelaySettings& settings, const backing::DatabaseSettings& database
+);
+
+/// @throws std::invalid_argument The mode needs a server that is not set; the sentence
+///     names the setting.
+void check_mode(
+    const RelaySettings& settings,
+    const backing::DatabaseSettings& database,
+    const backing::KafkaSettings& kafka
+);
+
+}  // namespace resilience::modules::relay
+
+#endif

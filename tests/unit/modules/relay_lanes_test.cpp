@@ -1,0 +1,217 @@
+// SPDX-License-Identifier: MIT
+#include <host/config.hpp>
+#include <modules/backing/events.hpp>
+#include <modules/relay/lane_metrics.hpp>
+#include <modules/relay/lanes.hpp>
+#include <modules/relay/row_lanes.hpp>
+#include <modules/relay/settings.hpp>
+
+#include "backing_settings.hpp"
+
+#include <doctest/doctest.h>
+
+#include <chrono>
+#include <stdexcept>
+#include <string>
+
+using namespace resilience;
+using namespace resilience::modules;
+using namespace std::chrono_literals;
+
+namespace {
+
+constexpr TimePoint start{1h};
+
+// A member of two that has lane 0 of two lanes, which ran until it came into `state`.
+LaneGroupSnapshot group(LaneState state, std::string reason = {}) {
+    LaneGroupSnapshot now;
+    now.members = 2;
+    now.since = start;
+    now.lanes.resize(2);
+    for (auto& lane : now.lanes) {
+        lane.since = start;
+        lane.relay.state = state;
+        lane.relay.since = start;
+        lane.relay.reason = reason;
+    }
+    now.lanes[0].owned = true;
+    return now;
+}
+
+struct Settings : modules::tests::BackingSettings {
+    Settings() { declare(config, relay); }
+
+    std::string parse(const host::Config::Environment& environment) {
+        return config.parse({}, environment).text;
+    }
+    // What is wrong with the mode; empty when nothing is.
+    std::string check() {
+        try {
+            check_mode(relay, database, kafka);
+            return {};
+        } catch (const std::invalid_argument& error) {
+            return error.what();
+        }
+    }
+    relay::RelaySettings relay;
+};
+
+// The value of a series; -1 when there is none.
+double value(const prometheus::Metrics& metrics, const std::string& series) {
+    const auto text = "\n" + metrics.serialize();
+    const auto at = text.find("\n" + series + " ");
+    return at == std::string::npos ? -1 : std::stod(text.substr(at + series.size() + 2));
+}
+
+}  // namespace
+
+TEST_CASE("exactly_once says in one sentence which server it misses") {
+    {
+        Settings settings;
+        CHECK(settings.parse({}) == "");
+        CHECK(settings.relay.mode == "claim");
+        CHECK(settings.check() == "");
+    }
+    {
+        Settings settings;
+        CHECK(
+            settings.parse({{"RELAY_MODE", "exactly_once"}, {"KAFKA_BROKERS", "k:1"}}) ==
+            ""
+        );
+        CHECK(
+            settings.check().find("needs PostgreSQL: set DB_HOST") != std::string::npos
+        );
+    }
+    {
+        Settings settings;
+        CHECK(settings.parse({{"RELAY_MODE", "exactly_once"}, {"DB_HOST", "h"}}) == "");
+        CHECK(
+            settings.check().find("needs Kafka: set KAFKA_BROKERS") != std::string::npos
+        );
+    }
+    {
+        Settings settings;
+        CHECK(
+            settings.parse(
+                {{"RELAY_MODE", "exactly_once"},
+                 {"DB_HOST", "h"},
+                 {"KAFKA_BROKERS", "k:1"}}
+            ) == ""
+        );
+        CHECK(settings.check() == "");
+    }
+}
+
+TEST_CASE("settings of the lanes are refused by their names") {
+    for (const auto& [name, text] :
+         std::initializer_list<std::pair<const char*, const char*>>{
+             {"RELAY_MODE", "twice"},
+             {"RELAY_LANES", "0"},
+             {"RELAY_LANES", "65"},
+             {"RELAY_CHUNK_SIZE", "0"},
+             {"RELAY_CHUNK_SIZE", "50001"},
+             {"RELAY_POISON", "skip"},
+             {"RELAY_OUTBOX", "a b"}}) {
+        Settings settings;
+        const std::string said = settings.parse({{name, text}});
+        CHECK_MESSAGE(said.starts_with(std::string{name} + ": "), said);
+    }
+}
+
+TEST_CASE("an outbox has the database's name in Kafka, unless it is given one") {
+    relay::RelaySettings settings;
+    backing::DatabaseSettings database;
+    CHECK(outbox_name(settings, database) == "outbox_db");
+    settings.outbox = "orders";
+    CHECK(outbox_name(settings, database) == "orders");
+    settings.outbox.clear();
+    for (const std::string& name : {std::string{"a b"}, std::string(181, 'x')}) {
+        database.name = name;
+        CHECK_THROWS_WITH_AS(
+            outbox_name(settings, database),
+            doctest::Contains("RELAY_OUTBOX"),
+            std::invalid_argument
+        );
+    }
+}
+
+TEST_CASE("RELAY_LANES is how many lanes events are written to") {
+    backing::EventSettings events;
+    CHECK(backing::make_outbox(events).options().lanes == 4);
+    host::Config config{"test", "Tests."};
+    declare(config, events);
+    CHECK_FALSE(config.parse({}, {{"RELAY_LANES", "64"}}).exit_code.has_value());
+    CHECK(backing::make_outbox(events).options().lanes == 64);
+}
+
+TEST_CASE("a lane of its own that does not deliver for 3 s makes a relay not ready") {
+    using host::HealthState;
+    for (const auto state : {LaneState::halted, LaneState::paused}) {
+        const auto now = group(state, "no such topic");
+        CHECK(relay::health_of(now, start + 1s).state == HealthState::degraded);
+        const auto found = relay::health_of(now, start + 3s);
+        CHECK(found.state == HealthState::down);
+        CHECK(found.detail.starts_with("lane 0 is "));
+        CHECK(found.detail.ends_with(": no such topic"));
+        auto others = now;
+        others.lanes[0].owned = false;
+        CHECK(relay::health_of(others, start + 1h).state == HealthState::up);
+    }
+    const auto running = group(LaneState::running);
+    CHECK(relay::health_of(running, start + 1h).state == HealthState::up);
+    auto alone = running;
+    alone.members = 0;
+    alone.reason = "no server";
+    CHECK(relay::health_of(alone, start + 3s).detail.ends_with("no server"));
+    CHECK(relay::health_of(alone, start + 3s).state == HealthState::down);
+}
+
+TEST_CASE("the metrics of lanes show those that the instance has") {
+    prometheus::Metrics metrics;
+    const relay::LaneMetrics lanes{metrics, 2};
+    auto now = group(LaneState::running);
+    now.losses = 3;
+    auto& relay = now.lanes[0].relay;
+    now.lanes[0].runs = 2;
+    relay.events = 10;
+    relay.chunks = 4;
+    relay.dead_letters = 1;
+    relay.caught_up = start + 1s;
+    relay.window_since = start + 2s;
+    relay.last_chunk = 5;
+    relay.last_commit = 250ms;
+    relay.last_gate = 125ms;
+    relay.fences = 6;
+    lanes.show(now, start + 4s);
+    CHECK(value(metrics, "relay_members") == 2);
+    CHECK(value(metrics, "relay_membership_losses_total") == 3);
+    CHECK(value(metrics, R"(relay_lane_owned{lane="0"})") == 1);
+    CHECK(value(metrics, R"(relay_lane_owned{lane="1"})") == 0);
+    CHECK(value(metrics, R"(relay_lane_state{lane="0",state="running"})") == 1);
+    CHECK(value(metrics, R"(relay_lane_state{lane="0",state="halted"})") == 0);
+    CHECK(value(metrics, R"(relay_lane_state{lane="1",state="running"})") == 0);
+    CHECK(value(metrics, R"(relay_lane_lag_seconds{lane="0"})") == 3);
+    CHECK(value(metrics, R"(relay_lane_lag_seconds{lane="1"})") == 0);
+    CHECK(value(metrics, R"(relay_lane_window_age_seconds{lane="0"})") == 2);
+    CHECK(value(metrics, R"(relay_lane_chunk_events{lane="0"})") == 5);
+    CHECK(value(metrics, R"(relay_lane_commit_seconds{lane="0"})") == 0.25);
+    CHECK(value(metrics, R"(relay_lane_gate_seconds{lane="0"})") == 0.125);
+    CHECK(value(metrics, R"(relay_lane_runs_total{lane="0"})") == 2);
+    CHECK(value(metrics, R"(relay_lane_events_total{lane="0"})") == 10);
+    CHECK(value(metrics, R"(relay_lane_dead_letters_total{lane="0"})") == 1);
+    CHECK(value(metrics, R"(relay_lane_fences_total{lane="0"})") == 6);
+    // Until it has caught up for the first time, its lag is since it was taken.
+    relay.caught_up.reset();
+    relay.window_since.reset();
+    lanes.show(now, start + 5s);
+    CHECK(value(metrics, R"(relay_lane_lag_seconds{lane="0"})") == 5);
+    CHECK(value(metrics, R"(relay_lane_window_age_seconds{lane="0"})") == 0);
+}
+
+TEST_CASE("every lane and state that there can be is a series of its own") {
+    prometheus::Metrics metrics;
+    const relay::LaneMetrics lanes{metrics, 64};
+    CHECK(value(metrics, R"(relay_lane_owned{lane="63"})") == 0);
+    CHECK(value(metrics, R"(relay_lane_state{lane="63",state="fenced"})") == 0);
+    CHECK(metrics.serialize().find(R"(lane="_OTHER")") == std::string::npos);
+}
