@@ -113,6 +113,18 @@ TEST_CASE("a caller who asked to stop gets no alternative") {
     CHECK(fallback.snapshot().used == 0);
 }
 
+TEST_CASE("a caller who asked to stop gets no alternative, whatever is selected") {
+    Fallback fallback{42, [](const FallbackCause&) { return true; }};
+    Pipeline pipeline{fallback};
+    std::stop_source stop;
+    const auto stops = [&](CallContext& c) {
+        stop.request_stop();
+        return unavailable(c);
+    };
+    CHECK(pipeline.run(stops, stop.get_token()).error() == Errc::unavailable);
+    CHECK(fallback.snapshot().used == 0);
+}
+
 TEST_CASE("chaos fails calls as the peer would: the breaker and the retry see it") {
     World world;
     CircuitBreaker breaker{
@@ -170,6 +182,23 @@ TEST_CASE("a request to stop ends the wait that chaos injects, and the call") {
     const TimePoint start = world.clock.now();
     CHECK(pipeline.run(answer, stop.get_token()).error() == Errc::cancelled);
     CHECK(world.clock.now() == start);
+}
+
+TEST_CASE("a request to stop while chaos waits ends the call before it is made") {
+    struct Interrupted {
+        TimePoint now() const { return TimePoint{1h}; }
+        std::uint64_t random() const { return 0; }
+        bool sleep_until(TimePoint, const std::stop_token&) const { return false; }
+    };
+    Chaos<> chaos{{.latency_rate = 1, .latency = 1h}};
+    auto pipeline = Pipeline{chaos}.with(Interrupted{});
+    int calls = 0;
+    const Outcome<int> end = pipeline.run([&](CallContext& c) {
+        ++calls;
+        return answer(c);
+    });
+    CHECK(end.error() == Errc::cancelled);
+    CHECK(calls == 0);
 }
 
 TEST_CASE("chaos puts an outcome in the place of an answer, and it is judged like one") {

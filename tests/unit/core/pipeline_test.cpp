@@ -150,6 +150,34 @@ TEST_CASE("a classifier that throws leaves no permit behind, and the next call r
     CHECK(pipeline.run(one).has_value());
 }
 
+TEST_CASE("an attempt that was sent is paid for, also if its end cannot be judged") {
+    World world;
+    RetryBudget budget{
+        {.ratio = 0, .min_per_sec = 0, .cap = 28, .initial = 28, .success_refund = 0},
+        world.clock.now()};
+    std::vector<std::uint32_t> attempts;
+    struct ThrowsAtSecond {
+        std::vector<std::uint32_t>* attempts;
+        Classification operator()(const Outcome<int>& r) const {
+            if (attempts->size() == 2) throw std::logic_error{"classifier"};
+            return classify(r);
+        }
+        Classification operator()(const std::exception_ptr& e) const {
+            return classify(e);
+        }
+    };
+    auto pipeline = Pipeline{Deadline{1h}, Retry{{.attempts = 3}, &budget}}
+                        .with(world.environment())
+                        .classified_by(ThrowsAtSecond{&attempts});
+    const auto fails = [&](CallContext& c) {
+        attempts.push_back(c.attempt);
+        return unavailable();
+    };
+    CHECK_THROWS_AS((void)pipeline.run(fails), std::logic_error);
+    CHECK(attempts == std::vector<std::uint32_t>{1, 2});
+    CHECK(budget.snapshot(world.clock.now()).available == 14);
+}
+
 TEST_CASE("attempts, not loops of attempts, reach the breaker") {
     World world;
     CircuitBreaker breaker{
@@ -231,6 +259,18 @@ TEST_CASE("a failure past the deadline is a timeout, and a failure for the break
     CHECK(breaker.state(world.clock.now()) == CircuitState::open);
 }
 
+TEST_CASE("a failure before the deadline is the operation's own, whatever it says") {
+    World world;
+    Timeout timeout{{.limit = 1s}};
+    auto pipeline = Pipeline{timeout}.with(world.environment());
+    const Outcome<int> early = pipeline.run([&](CallContext&) -> Outcome<int> {
+        world.clock.advance(1s - 1ns);
+        return fail(Errc::cancelled_in_doubt);
+    });
+    CHECK(early.error() == Errc::cancelled_in_doubt);
+    CHECK(timeout.snapshot().timed_out == 0);
+}
+
 TEST_CASE("an answer stands however late it is") {
     World world;
     auto pipeline = Pipeline{Timeout{{.limit = 1s}}}.with(world.environment());
@@ -256,6 +296,22 @@ TEST_CASE("a request to stop ends the waits and says nothing about the peer") {
     CHECK_FALSE(pipeline.run(gives_up, stop.get_token()));
     CHECK(calls == 1);
     CHECK(breaker.state(world.clock.now()) == CircuitState::closed);
+}
+
+TEST_CASE("a request to stop that ends the wait of a retry ends the call") {
+    struct Interrupted {
+        TimePoint now() const { return TimePoint{1h}; }
+        std::uint64_t random() const { return 0; }
+        bool sleep_until(TimePoint, const std::stop_token&) const { return false; }
+    };
+    auto pipeline = Pipeline{Deadline{1h}, Retry{}}.with(Interrupted{});
+    int calls = 0;
+    const Outcome<int> last = pipeline.run([&](CallContext&) {
+        ++calls;
+        return unavailable();
+    });
+    CHECK(calls == 1);
+    CHECK(last.error() == Errc::unavailable);
 }
 
 TEST_CASE("a call that was given up before it began is not made, and no policy is asked"
