@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: MIT
+#ifndef RESILIENCE_SRC_KAFKA_RECORD_OF_HPP
+#define RESILIENCE_SRC_KAFKA_RECORD_OF_HPP
+
+#include <resilience/kafka/record.hpp>
+
+#include <librdkafka/rdkafka.h>
+
+namespace resilience::kafka::detail {
+
+/// A copy of what librdkafka received. REQUIRES: it is a record and no error.
+Record record_of(const rd_kafka_message_t& message);
+
+}  // namespace resilience::kafka::detail
+
+#endif
