@@ -2,6 +2,7 @@
 #ifndef RESILIENCE_DELIVERY_REPORT_HPP
 #define RESILIENCE_DELIVERY_REPORT_HPP
 
+#include <resilience/clock.hpp>
 #include <resilience/delivered_rows.hpp>
 #include <resilience/lane_relay.hpp>
 #include <resilience/retry_policy.hpp>
@@ -92,6 +93,9 @@ struct DeliveryReportSnapshot {
     std::uint64_t recoveries = 0;
     /// Whether everything told is written.
     bool caught_up = true;
+    /// Everything told before this moment is written, but for rows that somebody had
+    /// locked. None: everything is.
+    std::optional<TimePoint> behind_since;
     std::uint64_t pauses = 0;
     /// True while the table cannot be written; @ref reason says why.
     bool paused = false;

@@ -46,6 +46,7 @@ struct DeliveryReport::Impl : std::enable_shared_from_this<Impl> {
         detail::SeqWalk walk;
         // The first row that somebody had locked.
         std::int64_t first_locked = 0;
+        TimePoint began{};
 
         SeqRange locked_rows() const { return {first_locked - 1, walk.rest().to}; }
     };
@@ -108,7 +109,10 @@ struct DeliveryReport::Impl : std::enable_shared_from_this<Impl> {
             const bool before = has_work();
             change();
             if (!has_work()) return false;
-            if (has_rounds()) state.caught_up = false;
+            if (has_rounds()) {
+                state.caught_up = false;
+                if (!state.behind_since) state.behind_since = timer.now();
+            }
             return !before;
         });
         if (news) wake();
@@ -141,7 +145,7 @@ struct DeliveryReport::Impl : std::enable_shared_from_this<Impl> {
         return locked([&] {
             if (!has_work()) return false;
             const auto range = facts.take().value_or(SeqRange{});
-            round.emplace(Round{facts.lanes(), detail::SeqWalk{range}});
+            round.emplace(Round{facts.lanes(), detail::SeqWalk{range}, 0, timer.now()});
             next_round = timer.now() + options.interval;
             return true;
         });
@@ -217,6 +221,8 @@ struct DeliveryReport::Impl : std::enable_shared_from_this<Impl> {
         locked([&] {
             if (round->first_locked > 0) facts.again(round->locked_rows());
             state.caught_up = !has_work();
+            state.behind_since.reset();
+            if (!state.caught_up) state.behind_since = round->began;
         });
         round.reset();
     }

@@ -4,6 +4,7 @@
 #include <host/app.hpp>
 #include <modules/relay/graceful.hpp>
 #include <modules/relay/lane_metrics.hpp>
+#include <modules/relay/lane_report.hpp>
 #include <modules/relay/parts.hpp>
 #include <modules/relay/row_lanes.hpp>
 #include <modules/relay/sink.hpp>
@@ -34,11 +35,17 @@ LaneGroupOptions group_options(const RelaySettings& settings) {
     return options;
 }
 
-resilience::postgres::ConnectionOptions connection_options(
-    const backing::DatabaseSettings& settings, const char* purpose
+resilience::kafka::LaneProducerOptions producer_options(
+    const RelaySettings& settings, const backing::DatabaseSettings& database
 ) {
-    auto options = backing::pool_options(settings).connection;
-    options.application_name = std::string{"relay "} + purpose;
+    resilience::kafka::LaneProducerOptions options;
+    options.outbox = outbox_name(settings, database);
+    options.lanes = static_cast<int>(settings.lanes);
+    options.transaction_timeout = settings.transaction_timeout;
+    options.position_topic = settings.position_topic;
+    if (settings.position_replicas > 0) {
+        options.replication_factor = static_cast<int>(settings.position_replicas);
+    }
     return options;
 }
 
@@ -102,7 +109,7 @@ struct LaneLoop::Impl {
         const backing::KafkaSettings& kafka
     )
         : app(owner),
-          outbox(outbox_name(settings, database_settings)),
+          sink_options(producer_options(settings, database_settings)),
           source_connection(connection_options(database_settings, "lane")),
           producer(producer_options(owner, kafka)),
           locks(
@@ -112,7 +119,11 @@ struct LaneLoop::Impl {
           ),
           ownership(*database.postgres(), locks, static_cast<int>(settings.lanes)),
           metrics(owner.metrics(), static_cast<int>(settings.lanes)),
-          lanes(static_cast<int>(settings.lanes)),
+          report(
+              LaneReport::is_wanted(settings)
+                  ? std::make_unique<LaneReport>(owner, settings, database_settings)
+                  : nullptr
+          ),
           group(
               owner.executor(),
               ownership,
@@ -128,15 +139,18 @@ struct LaneLoop::Impl {
             resilience::postgres::OutboxWindowSourceOptions{
                 .connection = source_connection}
         );
-        resilience::kafka::LaneProducerOptions options;
-        options.outbox = outbox;
+        auto options = sink_options;
         options.lane = lane;
-        options.lanes = lanes;
         parts.sink = std::make_unique<resilience::kafka::LaneProducer>(
             app.executor(), producer, std::move(options)
         );
         parts.observer = lane_log(app.log(), lane);
+        if (report) parts.observer = report->observe(lane, std::move(parts.observer));
         return parts;
+    }
+
+    net::awaitable<void> run() {
+        return report ? report->follow(group.run()) : group.run();
     }
 
     // Runs on the group's strand alone.
@@ -158,14 +172,14 @@ struct LaneLoop::Impl {
     }
 
     host::App& app;
-    std::string outbox;
+    resilience::kafka::LaneProducerOptions sink_options;
     resilience::postgres::ConnectionOptions source_connection;
     resilience::kafka::ProducerOptions producer;
     resilience::postgres::LaneLocks locks;
     RowCheckedOwnership ownership;
     LaneMetrics metrics;
-    int lanes;
     std::string reason;
+    std::unique_ptr<LaneReport> report;
     LaneGroup group;
 };
 
@@ -181,10 +195,13 @@ LaneLoop::LaneLoop(
     const auto impl = impl_.get();
     app.log().info(
         "events go to Kafka, exactly once",
-        {{"brokers", kafka.brokers}, {"outbox", impl->outbox}, {"lanes", impl->lanes}}
+        {{"brokers", kafka.brokers},
+         {"outbox", impl->sink_options.outbox},
+         {"lanes", impl->sink_options.lanes}}
     );
     app.on_start("lanes", [&database, impl]() -> net::awaitable<void> {
-        const auto checked = co_await check_row_lanes(*database.postgres(), impl->lanes);
+        const auto checked =
+            co_await check_row_lanes(*database.postgres(), impl->sink_options.lanes);
         // A server that does not answer is asked again before a lane is taken.
         if (checked && !checked->empty()) throw std::invalid_argument(*checked);
     });
@@ -199,7 +216,7 @@ LaneLoop::LaneLoop(
         }
     );
     app.background("relay", [impl] {
-        return run_gracefully(impl->group.run(), [impl] { impl->group.stop(); });
+        return run_gracefully(impl->run(), [impl] { impl->group.stop(); });
     });
 }
 

@@ -25,8 +25,8 @@ host::PartHealth health_of(const LaneGroupSnapshot& group, TimePoint now);
 /** The lanes from an outbox in PostgreSQL to Kafka, each event exactly once, as part of a
     program that shares them with others of its kind.
 
-    Adds the lanes as background work, the metrics of @ref LaneMetrics, and the health
-    parts `database` and `delivery`.
+    Adds the lanes as background work, the metrics of @ref LaneMetrics, the health parts
+    `database` and `delivery`, and a @ref LaneReport unless the settings ask for none.
 
     @par Object lifetimes
     The database must outlive it; it must outlive `App::run`.

@@ -5,7 +5,10 @@
 #include <modules/backing/database.hpp>
 #include <modules/backing/health.hpp>
 
+#include <resilience/postgres/pool.hpp>
+
 #include <stdexcept>
+#include <string>
 
 namespace resilience::modules::relay {
 
@@ -19,6 +22,14 @@ void add_database(host::App& app, backing::Database& database) {
     app.health().add("database", host::Need::required, [&database] {
         return backing::health_of(database);
     });
+}
+
+postgres::ConnectionOptions connection_options(
+    const backing::DatabaseSettings& settings, const char* purpose
+) {
+    auto options = backing::pool_options(settings).connection;
+    options.application_name = std::string{"relay "} + purpose;
+    return options;
 }
 
 }  // namespace resilience::modules::relay

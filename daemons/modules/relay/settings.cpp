@@ -8,12 +8,18 @@
 #include <resilience/event.hpp>
 
 #include <stdexcept>
+#include <string_view>
 
 namespace resilience::modules::relay {
 namespace {
 
 // `transactional.id` is made from it.
 constexpr std::size_t longest_outbox_name = 180;
+
+std::optional<std::chrono::milliseconds> read_age(std::string_view text) {
+    const auto time = host::parse_duration(text, std::chrono::seconds{1});
+    return time && *time <= std::chrono::years{100} ? time : std::nullopt;
+}
 
 }  // namespace
 
@@ -71,6 +77,48 @@ void declare(host::Config& config, RelaySettings& settings) {
         "exactly_once: name of the outbox in Kafka, no other's in the cluster; "
         "default: DB_NAME"
     );
+    config.duration(
+        "RELAY_TRANSACTION_TIMEOUT",
+        settings.transaction_timeout,
+        std::chrono::seconds{1},
+        std::chrono::seconds{16},
+        std::chrono::minutes{15},
+        "exactly_once: after this time Kafka ends a transaction whose relay is gone, or "
+        "cannot reach it"
+    );
+    config.topic(
+        "RELAY_POSITION_TOPIC",
+        settings.position_topic,
+        "exactly_once: topic of the positions, shared with no other outbox; default: "
+        "resilience.<outbox>.position"
+    );
+    config.integer(
+        "RELAY_POSITION_REPLICAS",
+        settings.position_replicas,
+        0,
+        100,
+        "exactly_once: replicas of a topic of positions that is created; 0: as many as "
+        "Kafka is set to give"
+    );
+    config.boolean(
+        "RELAY_REPORT",
+        settings.report,
+        "exactly_once: whether delivered events become SENT in the outbox, and dead "
+        "letters FAILED"
+    );
+    config.string(
+        "RELAY_RETENTION",
+        settings.retention,
+        "exactly_once: age at which delivered events are deleted; 0: as soon as they are "
+        "delivered; default: they stay",
+        [](std::string_view text) -> std::string {
+            return read_age(text) ? "" : "a duration up to 100 years";
+        }
+    );
+}
+
+std::optional<std::chrono::milliseconds> RelaySettings::kept_for() const {
+    return read_age(retention);
 }
 
 std::string outbox_name(

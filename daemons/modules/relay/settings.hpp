@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <optional>
 #include <string>
 
 namespace resilience::host {
@@ -35,8 +36,21 @@ struct RelaySettings {
     std::string poison = "halt_lane";
     /// Empty: the name of the database.
     std::string outbox;
+    /// 16 s to 15 min.
+    std::chrono::milliseconds transaction_timeout{20'000};
+    /// Empty: made from the outbox's name.
+    std::string position_topic;
+    /// 0: as many as the cluster gives.
+    std::int64_t position_replicas = 0;
+    /// Whether delivered rows become SENT, and dead letters FAILED.
+    bool report = true;
+    /// See @ref kept_for.
+    std::string retention;
 
     bool is_exactly_once() const { return mode == "exactly_once"; }
+
+    /// Age at which delivered rows are removed; none: they stay.
+    std::optional<std::chrono::milliseconds> kept_for() const;
 };
 
 /// Declares `RELAY_*`, but for `RELAY_MAX_RETRIES`, which @ref backing::EventSettings

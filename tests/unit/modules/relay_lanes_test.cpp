@@ -2,6 +2,7 @@
 #include <host/config.hpp>
 #include <modules/backing/events.hpp>
 #include <modules/relay/lane_metrics.hpp>
+#include <modules/relay/lane_report.hpp>
 #include <modules/relay/lanes.hpp>
 #include <modules/relay/row_lanes.hpp>
 #include <modules/relay/settings.hpp>
@@ -111,11 +112,76 @@ TEST_CASE("settings of the lanes are refused by their names") {
              {"RELAY_CHUNK_SIZE", "0"},
              {"RELAY_CHUNK_SIZE", "50001"},
              {"RELAY_POISON", "skip"},
+             {"RELAY_REPORT", "later"},
+             {"RELAY_RETENTION", "a while"},
+             {"RELAY_RETENTION", "-1"},
+             {"RELAY_RETENTION", "900000h"},
+             {"RELAY_TRANSACTION_TIMEOUT", "15s"},
+             {"RELAY_TRANSACTION_TIMEOUT", "16m"},
+             {"RELAY_POSITION_TOPIC", "a b"},
+             {"RELAY_POSITION_REPLICAS", "101"},
              {"RELAY_OUTBOX", "a b"}}) {
         Settings settings;
         const std::string said = settings.parse({{name, text}});
         CHECK_MESSAGE(said.starts_with(std::string{name} + ": "), said);
     }
+}
+
+TEST_CASE("delivered rows stay unless RELAY_RETENTION says for how long") {
+    const auto kept = [](const host::Config::Environment& environment) {
+        Settings settings;
+        CHECK(settings.parse(environment) == "");
+        return settings.relay.kept_for();
+    };
+    CHECK_FALSE(kept({}).has_value());
+    CHECK(kept({{"RELAY_RETENTION", "0"}}) == 0ms);
+    CHECK(kept({{"RELAY_RETENTION", "168h"}}) == 168h);
+    relay::RelaySettings settings;
+    CHECK(relay::LaneReport::is_wanted(settings));
+    settings.report = false;
+    CHECK_FALSE(relay::LaneReport::is_wanted(settings));
+    settings.retention = "1h";
+    CHECK(relay::LaneReport::is_wanted(settings));
+}
+
+TEST_CASE("a report that is paused makes a relay degraded, never down") {
+    DeliveryReportSnapshot report;
+    CHECK(relay::health_of(report).state == host::HealthState::up);
+    report.paused = true;
+    report.reason = "no disk";
+    const auto found = relay::health_of(report);
+    CHECK(found.state == host::HealthState::degraded);
+    CHECK(found.cause == "no disk");
+}
+
+TEST_CASE("a report is shown by what became of the rows, and by how far it is behind") {
+    prometheus::Metrics metrics;
+    const relay::ReportMetrics shown{metrics};
+    DeliveryReportSnapshot report;
+    report.reported = 5;
+    report.failed = 4;
+    report.removed = 3;
+    report.refused = 2;
+    report.dropped_dead_letters = 1;
+    report.pauses = 6;
+    report.recoveries = 7;
+    report.paused = true;
+    report.behind_since = start;
+    shown.show(report, start + 9s);
+    CHECK(value(metrics, R"(relay_report_rows_total{result="sent"})") == 5);
+    CHECK(value(metrics, R"(relay_report_rows_total{result="failed"})") == 4);
+    CHECK(value(metrics, R"(relay_report_rows_total{result="removed"})") == 3);
+    CHECK(value(metrics, R"(relay_report_rows_total{result="refused"})") == 2);
+    CHECK(
+        value(metrics, R"(relay_report_rows_total{result="dead_letter_dropped"})") == 1
+    );
+    CHECK(value(metrics, "relay_report_pauses_total") == 6);
+    CHECK(value(metrics, "relay_report_recoveries_total") == 7);
+    CHECK(value(metrics, "relay_report_paused") == 1);
+    CHECK(value(metrics, "relay_report_behind_seconds") == 9);
+    report.behind_since.reset();
+    shown.show(report, start + 9s);
+    CHECK(value(metrics, "relay_report_behind_seconds") == 0);
 }
 
 TEST_CASE("an outbox has the database's name in Kafka, unless it is given one") {

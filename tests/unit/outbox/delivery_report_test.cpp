@@ -12,11 +12,25 @@ TEST_CASE("report: rows become SENT after their chunk is committed, and no other
     world.rows.add(4, 0, 9);
     world.deliver(0, 1, 3, 1);
     CHECK_FALSE(world.report->snapshot().caught_up);
+    CHECK(world.report->snapshot().behind_since == world.time.now());
     world.time.run_for(1s);
     CHECK(world.count("SENT") == 3);
     CHECK(world.rows.status(4) == "NEW");
     CHECK(world.report->snapshot().reported == 3);
     CHECK(world.report->snapshot().caught_up);
+    CHECK_FALSE(world.report->snapshot().behind_since.has_value());
+}
+
+TEST_CASE("report: under steady load it is behind by a round, not since the beginning") {
+    World world;
+    world.rows.takes = 100ms;
+    for (int i = 1; i <= 1000; ++i) {
+        world.time.run_for(10ms);
+        world.deliver(0, i, i, i);
+    }
+    const auto behind = world.report->snapshot().behind_since;
+    REQUIRE(behind.has_value());
+    CHECK(world.time.now() - *behind <= 600ms);
 }
 
 TEST_CASE("I3: rows of a window that is not done are reported up to its last one") {
