@@ -66,12 +66,15 @@ clean: ## Deletes build/ and bin/; keeps data/ and the servers' data
 	@rm -rf build bin
 
 ##@ Test
-.PHONY: test integration-test test-all test-scripts clang-test mutants snippets snippets-check bench fmt fmt-check lint
+.PHONY: test integration-test chaos test-all test-scripts clang-test mutants snippets snippets-check bench fmt fmt-check lint
 test: ## Runs the unit tests; they need no server
 	@scripts/run-tests unit
 
 integration-test: ## Starts the servers, runs the integration and end-to-end tests, stops them
 	@scripts/run-tests integration
+
+chaos: ## Kills, cuts and pauses everything under exactly-once delivery, the long form (CHAOS_FORM=short: as in test-all)
+	@scripts/run-tests chaos
 
 test-all: ## Installs and starts what is missing, builds, runs every test, stops the servers
 	@scripts/run-tests all

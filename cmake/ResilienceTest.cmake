@@ -11,7 +11,7 @@ add_custom_target(server_tests)
 
 # Declares a program of doctest cases; each case is one CTest test with the given label.
 #
-#   resilience_test(<name> LABEL unit|integration|e2e|crash SOURCES <files>... LINK <targets>...
+#   resilience_test(<name> LABEL unit|integration|e2e|crash|chaos SOURCES <files>... LINK <targets>...
 #                   [TIMEOUT <seconds>] [DEPENDS <targets>...] [PRECOMPILED <target>])
 #
 # PRECOMPILED names the header that is parsed for it; resilience_test_precompiled if nothing is said.
