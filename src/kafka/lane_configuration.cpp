@@ -80,7 +80,7 @@ Settings lane_producer_settings(
     return settings;
 }
 
-Settings position_reader_settings(const ProducerOptions& producer, Isolation isolation) {
+Settings reader_settings(const ProducerOptions& producer, Isolation isolation) {
     Settings settings = connection_settings(producer);
     settings.insert(settings.end(), producer.settings.begin(), producer.settings.end());
     const bool committed = isolation == Isolation::read_committed;
@@ -88,7 +88,7 @@ Settings position_reader_settings(const ProducerOptions& producer, Isolation iso
         {"isolation.level", committed ? "read_committed" : "read_uncommitted"},
         {"enable.partition.eof", "true"},
         {"enable.auto.commit", "false"},
-        // A topic that a broker makes by itself would not be compacted.
+        // Whoever reads makes nothing; a position topic would not be compacted.
         {"allow.auto.create.topics", "false"},
         // Records that compaction took are no reason to begin elsewhere.
         {"auto.offset.reset", "error"},

@@ -4,6 +4,7 @@
 
 #include <resilience/kafka/lane_producer_options.hpp>
 #include <resilience/kafka/producer_options.hpp>
+#include <resilience/kafka/topic_reader_options.hpp>
 
 #include "kafka/configuration.hpp"
 
@@ -25,11 +26,8 @@ Settings lane_producer_settings(
     const ProducerOptions& producer, const LaneProducerOptions& options
 );
 
-/// Which records a reader of the position topic sees.
-enum class Isolation : std::uint8_t { read_uncommitted, read_committed };
-
-/// Settings of a client that reads the position topic. Pure.
-Settings position_reader_settings(const ProducerOptions& producer, Isolation isolation);
+/// Settings of a client that reads partitions. Pure.
+Settings reader_settings(const ProducerOptions& producer, Isolation isolation);
 
 /// Settings of the position topic when it is created. Pure.
 Settings position_topic_settings();

@@ -1,13 +1,11 @@
 // SPDX-License-Identifier: MIT
 #include <resilience/kafka/lane_producer.hpp>
 
-#include <resilience/asio/initiate.hpp>
-
 #include "kafka/lane_session.hpp"
+#include "kafka/run_on_worker.hpp"
 #include "kafka/worker.hpp"
 
 #include <boost/asio/query.hpp>
-#include <boost/asio/use_awaitable.hpp>
 
 #include <stop_token>
 #include <utility>
@@ -17,64 +15,6 @@ namespace {
 
 using detail::LaneSession;
 using detail::Worker;
-
-// Runs `job(session, stop token)` on the lane's thread.
-template <class T, class Job>
-struct RunOnWorker {
-    net::any_io_executor executor;
-    Worker* worker;
-    std::shared_ptr<LaneSession> session;
-    Job job;
-
-    void operator()(Handler<T> handler) {
-        auto target = net::get_associated_executor(handler, executor);
-        auto work = net::make_work_guard(target);
-        auto slot = net::get_associated_cancellation_slot(handler);
-        std::stop_source stop;
-        if (slot.is_connected()) {
-            slot.assign([stop](net::cancellation_type type) mutable {
-                const auto terminal = type & net::cancellation_type::terminal;
-                if (terminal != net::cancellation_type::none) stop.request_stop();
-            });
-        }
-        worker->post([executor = executor,
-                      session = std::move(session),
-                      job = std::move(job),
-                      handler = std::move(handler),
-                      work = std::move(work),
-                      target,
-                      slot,
-                      stop]() mutable {
-            auto result = job(*session, stop.get_token());
-            // The session may end with its owner now, and not on the owner's thread.
-            session.reset();
-            auto finish = [handler = std::move(handler),
-                           result = std::move(result),
-                           work = std::move(work),
-                           slot]() mutable {
-                if (slot.is_connected()) slot.clear();
-                std::move(handler)(std::move(result));
-            };
-            net::post(executor, net::bind_executor(target, std::move(finish)));
-        });
-    }
-};
-
-template <class T, class Job>
-net::awaitable<Result<T>> run_on(
-    net::any_io_executor executor,
-    Worker& worker,
-    std::shared_ptr<LaneSession> session,
-    Job job
-) {
-    RunOnWorker<T, Job> initiate{
-        std::move(executor), &worker, std::move(session), std::move(job)};
-    auto result =
-        co_await net::async_initiate<const net::use_awaitable_t<>&, void(Result<T>)>(
-            std::move(initiate), net::use_awaitable
-        );
-    co_return result;
-}
 
 }  // namespace
 
@@ -106,7 +46,7 @@ LaneProducer::~LaneProducer() = default;
 
 net::awaitable<Result<std::optional<LanePosition>>> LaneProducer::take_over() {
     impl_->used = true;
-    return run_on<std::optional<LanePosition>>(
+    return detail::run_on_worker<std::optional<LanePosition>>(
         impl_->executor,
         impl_->worker,
         impl_->session,
@@ -120,7 +60,7 @@ net::awaitable<Result<void>> LaneProducer::commit(
     std::span<const WindowEvent> events, const LanePosition& next
 ) {
     impl_->used = true;
-    return run_on<void>(
+    return detail::run_on_worker<void>(
         impl_->executor,
         impl_->worker,
         impl_->session,

@@ -5,6 +5,7 @@
 #include <resilience/asio/result.hpp>
 #include <resilience/kafka/lane_producer_options.hpp>
 #include <resilience/kafka/producer_options.hpp>
+#include <resilience/kafka/topic_reader_options.hpp>
 #include <resilience/lane_position.hpp>
 
 #include "kafka/client.hpp"
@@ -41,17 +42,12 @@ public:
     Result<std::optional<LanePosition>> last(const Patience& patience);
 
 private:
-    struct Offsets {
-        std::int64_t low = 0;
-        std::int64_t high = 0;
-    };
     struct Record {
         std::int64_t offset = 0;
         // None: a tombstone.
         std::optional<std::string> value;
     };
 
-    Result<Offsets> offsets(const Patience& patience);
     Result<std::optional<Record>> find_last(
         std::int64_t from, std::int64_t end, const Patience& patience
     );
@@ -59,6 +55,7 @@ private:
 
     LaneProducerOptions options_;
     std::string key_;
+    TopicPartition partition_;
     ClientLog log_;
     ClientHandle uncommitted_;
     ClientHandle committed_;

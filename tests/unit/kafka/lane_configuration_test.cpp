@@ -69,16 +69,14 @@ TEST_CASE("a message waits no longer than it is told to") {
 }
 
 TEST_CASE("I1: the reader of positions sees what is committed, and all of its end") {
-    using detail::Isolation;
+    using resilience::kafka::Isolation;
     auto options = producer;
     options.settings["isolation.level"] = "read_uncommitted";
-    auto committed =
-        named(detail::position_reader_settings(options, Isolation::read_committed));
+    auto committed = named(detail::reader_settings(options, Isolation::read_committed));
     CHECK(committed["isolation.level"] == "read_committed");
     CHECK(committed["enable.partition.eof"] == "true");
     CHECK(committed["allow.auto.create.topics"] == "false");
-    auto all =
-        named(detail::position_reader_settings(producer, Isolation::read_uncommitted));
+    auto all = named(detail::reader_settings(producer, Isolation::read_uncommitted));
     CHECK(all["isolation.level"] == "read_uncommitted");
 }
 
