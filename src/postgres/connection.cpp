@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include <resilience/postgres/connection.hpp>
 
+#include <resilience/asio/detail/run_on.hpp>
+
 #include "session.hpp"
 
 namespace resilience::postgres {
@@ -47,7 +49,7 @@ Connection::executor_type Connection::get_executor() const {
 }
 
 void Connection::connect(const std::shared_ptr<Session>& session, Handler<void> handler) {
-    resilience::detail::run_into<void>(
+    resilience::detail::run_on<void>(
         session->executor(), connect_kept(session), std::move(handler)
     );
 }
@@ -57,7 +59,7 @@ void Connection::execute(
 ) {
     std::vector<Statement> statements;
     statements.push_back(std::move(statement));
-    resilience::detail::run_into<Rows>(
+    resilience::detail::run_on<Rows>(
         session->executor(), first_of(session, std::move(statements)), std::move(handler)
     );
 }
@@ -67,7 +69,7 @@ void Connection::pipeline(
     std::vector<Statement> statements,
     Handler<std::vector<Rows>> handler
 ) {
-    resilience::detail::run_into<std::vector<Rows>>(
+    resilience::detail::run_on<std::vector<Rows>>(
         session->executor(),
         pipeline_kept(session, std::move(statements)),
         std::move(handler)
@@ -77,7 +79,7 @@ void Connection::pipeline(
 void Connection::run_script(
     const std::shared_ptr<Session>& session, std::string sql, Handler<void> handler
 ) {
-    resilience::detail::run_into<void>(
+    resilience::detail::run_on<void>(
         session->executor(), script_kept(session, std::move(sql)), std::move(handler)
     );
 }

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include <resilience/postgres/pool.hpp>
 
+#include <resilience/asio/detail/run_on.hpp>
+
 #include "pool_impl.hpp"
 
 namespace resilience::postgres {
@@ -19,7 +21,7 @@ void Pool::acquire(const std::shared_ptr<Impl>& impl, Handler<PooledConnection> 
                 ) -> net::awaitable<Result<PooledConnection>> {
         co_return co_await kept->acquire();
     };
-    resilience::detail::run_into<PooledConnection>(
+    resilience::detail::run_on<PooledConnection>(
         impl->strand, work(impl), std::move(handler)
     );
 }

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include <resilience/postgres/transaction.hpp>
 
+#include <resilience/asio/detail/run_on.hpp>
+
 #include "session.hpp"
 
 #include <atomic>
@@ -117,7 +119,7 @@ void Transaction::begin(
         }
         co_return std::move(transaction);
     };
-    resilience::detail::run_into<Transaction>(
+    resilience::detail::run_on<Transaction>(
         session->executor(), work(state, later), std::move(handler)
     );
 }
@@ -133,7 +135,7 @@ void Transaction::execute(
     };
     std::vector<Statement> statements;
     statements.push_back(std::move(statement));
-    resilience::detail::run_into<Rows>(
+    resilience::detail::run_on<Rows>(
         state->session->executor(), work(state, std::move(statements)), std::move(handler)
     );
 }
@@ -147,7 +149,7 @@ void Transaction::pipeline(
                 ) -> net::awaitable<Result<std::vector<Rows>>> {
         co_return co_await kept->run(std::move(list));
     };
-    resilience::detail::run_into<std::vector<Rows>>(
+    resilience::detail::run_on<std::vector<Rows>>(
         state->session->executor(), work(state, std::move(statements)), std::move(handler)
     );
 }
@@ -159,7 +161,7 @@ void Transaction::finish(
                    bool chosen) -> net::awaitable<Result<void>> {
         co_return co_await kept->finish(chosen);
     };
-    resilience::detail::run_into<void>(
+    resilience::detail::run_on<void>(
         state->session->executor(), work(state, commit), std::move(handler)
     );
 }
