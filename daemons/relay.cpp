@@ -24,7 +24,7 @@ int main(int argc, char** argv) {
     declare(config, settings);
     if (const auto code = config.read(argc, argv)) return *code;
     return host::run_program("relay", [&] {
-        check_mode(settings, database_settings, kafka);
+        settle_mode(settings, database_settings, kafka);
         host::App app{options};
         for (const auto& note : config.notes()) app.log().warn(note);
         backing::Database database{app.executor(), database_settings};

@@ -2,12 +2,16 @@
 #ifndef RESILIENCE_LANE_RELAY_OPTIONS_HPP
 #define RESILIENCE_LANE_RELAY_OPTIONS_HPP
 
+#include <resilience/asio/result.hpp>
 #include <resilience/dead_letter.hpp>
 #include <resilience/retry_policy.hpp>
+
+#include <boost/asio/awaitable.hpp>
 
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 
@@ -35,6 +39,12 @@ struct LaneRelayOptions {
     /// lane without a position is refused, because it is known to have had one. Default
     /// empty.
     std::optional<std::string> first_seen = std::string{};
+
+    /// Asked for that snapshot instead, if it is given, when the lane, whose number it is
+    /// told, is taken over and has no position; the position is then committed at once
+    /// whatever the snapshot. What it fails with, the lane fails with. Called on the
+    /// relay's strand, cancelled with it. Default none.
+    std::function<net::awaitable<Result<std::string>>(int lane)> find_first = {};
 
     /// Most rows of a chunk, which is one transaction of the sink. 1 to 100,000; default
     /// 5,000. A chunk takes what is there, so an event that comes alone leaves alone.

@@ -110,9 +110,15 @@ struct LaneRelay::Impl {
         if (!identity) co_return identity.error();
         const auto found = co_await sink.take_over();
         if (!found) co_return found.error();
+        const bool asks = !*found && options.find_first;
+        if (asks) {
+            auto first = co_await options.find_first(options.lane);
+            if (!first) co_return first.error();
+            options.first_seen = std::move(*first);
+        }
         auto position = detail::begin_lane(options, *identity, *found);
         if (!position) co_return position.error();
-        if (!*found && !position->seen.empty()) {
+        if (asks || (!*found && !position->seen.empty())) {
             ++position->batch_seq;
             const auto written = co_await write_first(*position);
             if (!written) co_return written.error();

@@ -44,7 +44,8 @@ void survive(Stack::Kind kind, int kills) {
     std::mt19937 random(chosen);
     Stack stack(
         kind,
-        {{"RELAY_BATCH_SIZE", std::to_string(batch_size)},
+        {{"RELAY_MODE", "claim"},
+         {"RELAY_BATCH_SIZE", std::to_string(batch_size)},
          {"KAFKA_DELIVERY_TIMEOUT", "2s"},
          {"RELAY_STALE_AFTER", "3s"},
          {"RELAY_POLL_INTERVAL", "20ms"}}
@@ -97,7 +98,10 @@ TEST_CASE(
 TEST_CASE("O7, O16: several relays share one outbox without double claims or inversions"
 ) {
     Stack stack(
-        Stack::Kind::real, {{"RELAY_BATCH_SIZE", "7"}, {"RELAY_POLL_INTERVAL", "10ms"}}
+        Stack::Kind::real,
+        {{"RELAY_MODE", "claim"},
+         {"RELAY_BATCH_SIZE", "7"},
+         {"RELAY_POLL_INTERVAL", "10ms"}}
     );
     stack.start_server();
     std::vector<Process> relays;

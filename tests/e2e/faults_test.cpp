@@ -135,7 +135,8 @@ TEST_CASE(
 ) {
     Stack stack(
         Stack::Kind::real,
-        {{"KAFKA_DELIVERY_TIMEOUT", "2s"},
+        {{"RELAY_MODE", "claim"},
+         {"KAFKA_DELIVERY_TIMEOUT", "2s"},
          {"RELAY_STALE_AFTER", "5s"},
          {"RELAY_BATCH_SIZE", "10"}}
     );

@@ -223,10 +223,10 @@ TEST_CASE("M10, M22, O2, X13: health, liveness, readiness, metrics and OpenAPI a
             CHECK_MESSAGE(document.at("paths").as_object().contains(path), path);
         }
         CHECK(stack.relay_http().get("/readyz").status == 200);
-        CHECK(
-            stack.relay_http().get("/metrics").body.find("outbox_lag_seconds") !=
-            std::string::npos
-        );
+        const std::string lag =
+            kind == Stack::Kind::real ? "relay_lane_lag_seconds" : "outbox_lag_seconds";
+        const auto metrics = stack.relay_http().get("/metrics").body;
+        CHECK(metrics.find("# TYPE " + lag + " gauge") != std::string::npos);
     }
 }
 

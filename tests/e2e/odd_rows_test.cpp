@@ -59,7 +59,10 @@ std::string delivered(const Stack& stack) {
 
 TEST_CASE("O5, O15: rows with odd counts and states hold up nobody") {
     Stack stack(
-        Stack::Kind::real, {{"KAFKA_DELIVERY_TIMEOUT", "1s"}, {"RELAY_STALE_AFTER", "2s"}}
+        Stack::Kind::real,
+        {{"RELAY_MODE", "claim"},
+         {"KAFKA_DELIVERY_TIMEOUT", "1s"},
+         {"RELAY_STALE_AFTER", "2s"}}
     );
     insert(stack, "1", {{"partition_key", "NULL"}});
     insert(
@@ -83,7 +86,7 @@ TEST_CASE(
     "O5: rows without what every event has are FAILED and say so, and hold up nobody"
 ) {
     for (const auto kind : {Stack::Kind::embedded, Stack::Kind::real}) {
-        Stack stack(kind);
+        Stack stack(kind, {{"RELAY_MODE", "claim"}});
         (void)stack.run(std::string(MIGRATE) + " up");
         insert(stack, "1", {{"event_type", "''"}});
         insert(stack, "2", {});
@@ -104,7 +107,7 @@ TEST_CASE(
 TEST_CASE("O5: rows with times out of reach are FAILED and say so, and hold up nobody") {
     for (const auto kind : {Stack::Kind::embedded, Stack::Kind::real}) {
         const bool real = kind == Stack::Kind::real;
-        Stack stack(kind);
+        Stack stack(kind, {{"RELAY_MODE", "claim"}});
         (void)stack.run(std::string(MIGRATE) + " up");
         insert(stack, "1", {{"created_at", real ? "'infinity'" : "'yesterday'"}});
         insert(stack, "2", {{"created_at", "'0001-01-01T00:00:00Z'"}});

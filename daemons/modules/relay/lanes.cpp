@@ -3,6 +3,7 @@
 
 #include <host/app.hpp>
 #include <modules/relay/graceful.hpp>
+#include <modules/relay/lane_beginnings.hpp>
 #include <modules/relay/lane_metrics.hpp>
 #include <modules/relay/lane_report.hpp>
 #include <modules/relay/parts.hpp>
@@ -25,13 +26,16 @@ namespace {
 
 constexpr std::chrono::milliseconds longest_poll{20};
 
-LaneGroupOptions group_options(const RelaySettings& settings) {
+LaneGroupOptions group_options(
+    const RelaySettings& settings, const LaneBeginnings& beginnings
+) {
     LaneGroupOptions options;
     options.lanes = static_cast<int>(settings.lanes);
     options.relay.chunk_rows = static_cast<std::size_t>(settings.chunk_size);
     options.relay.poll_interval = std::min(settings.poll_interval, longest_poll);
     options.relay.poison =
         settings.poison == "dlq" ? PoisonPolicy::dlq : PoisonPolicy::halt_lane;
+    options.relay.find_first = [&beginnings](int lane) { return beginnings.find(lane); };
     return options;
 }
 
@@ -119,6 +123,12 @@ struct LaneLoop::Impl {
           ),
           ownership(*database.postgres(), locks, static_cast<int>(settings.lanes)),
           metrics(owner.metrics(), static_cast<int>(settings.lanes)),
+          beginnings(
+              owner.executor(),
+              *database.postgres(),
+              connection_options(database_settings, "first"),
+              settings.first
+          ),
           report(
               LaneReport::is_wanted(settings)
                   ? std::make_unique<LaneReport>(owner, settings, database_settings)
@@ -128,7 +138,7 @@ struct LaneLoop::Impl {
               owner.executor(),
               ownership,
               [this](int lane) { return make(lane); },
-              group_options(settings),
+              group_options(settings, beginnings),
               [this](const LaneGroupSnapshot& now) { observe(now); }
           ) {}
 
@@ -141,8 +151,12 @@ struct LaneLoop::Impl {
         );
         auto options = sink_options;
         options.lane = lane;
-        parts.sink = std::make_unique<resilience::kafka::LaneProducer>(
-            app.executor(), producer, std::move(options)
+        parts.sink = std::make_unique<NotedSink>(
+            beginnings,
+            lane,
+            std::make_unique<resilience::kafka::LaneProducer>(
+                app.executor(), producer, std::move(options)
+            )
         );
         parts.observer = lane_log(app.log(), lane);
         if (report) parts.observer = report->observe(lane, std::move(parts.observer));
@@ -179,6 +193,7 @@ struct LaneLoop::Impl {
     RowCheckedOwnership ownership;
     LaneMetrics metrics;
     std::string reason;
+    LaneBeginnings beginnings;
     std::unique_ptr<LaneReport> report;
     LaneGroup group;
 };

@@ -26,7 +26,10 @@ std::optional<std::chrono::milliseconds> read_age(std::string_view text) {
 void declare(host::Config& config, RelaySettings& settings) {
     using std::chrono::milliseconds;
     config.choice(
-        "RELAY_MODE", settings.mode, {"claim", "exactly_once"}, "How events are moved"
+        "RELAY_MODE",
+        settings.mode,
+        {"claim", "exactly_once"},
+        "How events are moved; default: exactly_once from PostgreSQL to Kafka, else claim"
     );
     config.duration(
         "RELAY_POLL_INTERVAL",
@@ -70,6 +73,14 @@ void declare(host::Config& config, RelaySettings& settings) {
         settings.poison,
         {"halt_lane", "dlq"},
         "exactly_once: what an event does that its topic never takes"
+    );
+    config.choice(
+        "RELAY_FIRST",
+        settings.first,
+        {"untouched", "after_claims", "everything", "refuse"},
+        "exactly_once: with which events a lane begins that has no position: with all, "
+        "if all are NEW; after those that relays with claim have finished; with all, "
+        "whatever they show; or with none, but halts"
     );
     config.topic(
         "RELAY_OUTBOX",
@@ -134,11 +145,15 @@ std::string outbox_name(
     return name;
 }
 
-void check_mode(
-    const RelaySettings& settings,
+void settle_mode(
+    RelaySettings& settings,
     const backing::DatabaseSettings& database,
     const backing::KafkaSettings& kafka
 ) {
+    if (settings.mode.empty()) {
+        const bool can = database.use_postgres && kafka.use_kafka;
+        settings.mode = can ? "exactly_once" : "claim";
+    }
     if (!settings.is_exactly_once()) return;
     if (!database.use_postgres) {
         throw std::invalid_argument(

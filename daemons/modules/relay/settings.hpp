@@ -20,8 +20,8 @@ namespace resilience::modules::relay {
 
 /// Settings of the relay program (M15).
 struct RelaySettings {
-    /// `claim` or `exactly_once`.
-    std::string mode = "claim";
+    /// `claim` or `exactly_once`. Empty: which of them @ref settle_mode finds.
+    std::string mode;
     std::chrono::milliseconds poll_interval{5000};
 
     /// Of `claim`.
@@ -34,6 +34,9 @@ struct RelaySettings {
     std::int64_t chunk_size = 5000;
     /// `halt_lane` or `dlq`.
     std::string poison = "halt_lane";
+    /// Where lanes begin, see @ref LaneBeginnings: `untouched`, `after_claims`,
+    /// `everything` or `refuse`.
+    std::string first = "untouched";
     /// Empty: the name of the database.
     std::string outbox;
     /// 16 s to 15 min.
@@ -63,10 +66,12 @@ std::string outbox_name(
     const RelaySettings& settings, const backing::DatabaseSettings& database
 );
 
+/// Sets the mode where none was chosen: `exactly_once` from PostgreSQL to Kafka, else
+/// `claim`.
 /// @throws std::invalid_argument The mode needs a server that is not set; the sentence
 ///     names the setting.
-void check_mode(
-    const RelaySettings& settings,
+void settle_mode(
+    RelaySettings& settings,
     const backing::DatabaseSettings& database,
     const backing::KafkaSettings& kafka
 );

@@ -48,7 +48,7 @@ struct Settings : modules::tests::BackingSettings {
     // What is wrong with the mode; empty when nothing is.
     std::string check() {
         try {
-            check_mode(relay, database, kafka);
+            settle_mode(relay, database, kafka);
             return {};
         } catch (const std::invalid_argument& error) {
             return error.what();
@@ -67,12 +67,6 @@ double value(const prometheus::Metrics& metrics, const std::string& series) {
 }  // namespace
 
 TEST_CASE("exactly_once says in one sentence which server it misses") {
-    {
-        Settings settings;
-        CHECK(settings.parse({}) == "");
-        CHECK(settings.relay.mode == "claim");
-        CHECK(settings.check() == "");
-    }
     {
         Settings settings;
         CHECK(
@@ -103,6 +97,24 @@ TEST_CASE("exactly_once says in one sentence which server it misses") {
     }
 }
 
+TEST_CASE("from PostgreSQL to Kafka events are delivered exactly once unless told not to"
+) {
+    const auto mode = [](const host::Config::Environment& environment) {
+        Settings settings;
+        CHECK(settings.parse(environment) == "");
+        CHECK(settings.check() == "");
+        return settings.relay.mode;
+    };
+    CHECK(mode({}) == "claim");
+    CHECK(mode({{"DB_HOST", "h"}}) == "claim");
+    CHECK(mode({{"KAFKA_BROKERS", "k:1"}}) == "claim");
+    CHECK(mode({{"DB_HOST", "h"}, {"KAFKA_BROKERS", "k:1"}}) == "exactly_once");
+    CHECK(
+        mode({{"DB_HOST", "h"}, {"KAFKA_BROKERS", "k:1"}, {"RELAY_MODE", "claim"}}) ==
+        "claim"
+    );
+}
+
 TEST_CASE("settings of the lanes are refused by their names") {
     for (const auto& [name, text] :
          std::initializer_list<std::pair<const char*, const char*>>{
@@ -112,6 +124,7 @@ TEST_CASE("settings of the lanes are refused by their names") {
              {"RELAY_CHUNK_SIZE", "0"},
              {"RELAY_CHUNK_SIZE", "50001"},
              {"RELAY_POISON", "skip"},
+             {"RELAY_FIRST", "all"},
              {"RELAY_REPORT", "later"},
              {"RELAY_RETENTION", "a while"},
              {"RELAY_RETENTION", "-1"},

@@ -344,3 +344,51 @@ TEST_CASE("a lane without a position begins after the snapshot it is given, once
     CHECK(world.lane.log[0].event.aggregate_id == "7");
     CHECK(world.lane.log[0].lane_seq == 1);
 }
+
+TEST_CASE("a lane without a position asks where to begin, and never again") {
+    World world;
+    int asked = 0;
+    const auto answer = [&](Result<std::string> with) {
+        world.options.find_first = [&asked, with](int lane
+                                   ) -> net::awaitable<Result<std::string>> {
+            ++asked;
+            CHECK(lane == 0);
+            co_return with;
+        };
+    };
+    world.table.insert(drafts(2));
+    answer(fail(Errc::history_changed, "decide first"));
+    const auto now = world.run().snapshot();
+    CHECK(now.state == LaneState::halted);
+    CHECK(now.reason.find("decide first") != std::string::npos);
+    CHECK_FALSE(world.lane.position.has_value());
+    world.instance.reset();
+
+    answer(world.table.snapshot());
+    world.run();
+    REQUIRE(world.lane.position.has_value());
+    CHECK(world.lane.position->seen == world.table.snapshot());
+    CHECK(world.lane.log.empty());
+    world.instance.reset();
+
+    asked = 0;
+    world.table.insert({{.key = 7}});
+    answer(std::string{});
+    world.run();
+    CHECK(asked == 0);
+    CHECK(world.lane.log.size() == 1);
+}
+
+TEST_CASE("where a lane begins is committed at once, also when that is the beginning") {
+    World world;
+    world.options.find_first = [](int) -> net::awaitable<Result<std::string>> {
+        co_return std::string{};
+    };
+    world.run();
+    REQUIRE(world.lane.position.has_value());
+    CHECK(world.lane.position->seen.empty());
+    CHECK(world.lane.position->batch_seq == 1);
+    world.table.insert(drafts(2));
+    world.run_on(1s);
+    CHECK(world.lane.log.size() == 2);
+}
