@@ -6,8 +6,9 @@
 #include <string>
 #include <string_view>
 
-/// The statements of the outbox sources: each is a file of src/postgres/sql/, which says
-/// what it does, why it is written so, and what its parameters are.
+/// The statements of the outbox sources and of the inbox: each is a file of
+/// src/postgres/sql/, which says what it does, why it is written so, and what its
+/// parameters are.
 namespace resilience::postgres::sql {
 
 extern const char* const claim;
@@ -17,6 +18,8 @@ extern const char* const depth;
 extern const char* const first_seen;
 extern const char* const first_seen_barrier;
 extern const char* const give_up;
+extern const char* const inbox_prune;
+extern const char* const inbox_take;
 extern const char* const lane_census;
 extern const char* const lane_give_up;
 extern const char* const lane_join;

@@ -153,7 +153,7 @@ public:
 
     void script(const std::string& sql) const { script(sql, options()); }
 
-private:
+    /// The text of a file of migrations/postgres/.
     static std::string migration(const char* file) {
         const auto path =
             resilience::tests::source_path(std::string{"migrations/postgres/"} + file);
@@ -162,6 +162,7 @@ private:
         return {std::istreambuf_iterator<char>{stream}, {}};
     }
 
+private:
     static void script(const std::string& sql, const pg::ConnectionOptions& options) {
         const auto work = [&](net::io_context&) -> net::awaitable<void> {
             auto connection = co_await connected(options);
