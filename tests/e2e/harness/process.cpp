@@ -117,6 +117,14 @@ std::string Process::output() const {
     return text.str();
 }
 
+bool Process::stopped() const {
+    std::ifstream file("/proc/" + std::to_string(pid_) + "/status");
+    for (std::string line; std::getline(file, line);) {
+        if (line.starts_with("State:")) return line.find('T') != std::string::npos;
+    }
+    return false;
+}
+
 std::int64_t Process::resident_kib() const {
     std::ifstream file("/proc/" + std::to_string(pid_) + "/status");
     for (std::string line; std::getline(file, line);) {

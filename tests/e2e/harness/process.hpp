@@ -44,6 +44,8 @@ public:
     void kill();
 
     bool running();
+    /// Whether SIGSTOP holds it.
+    bool stopped() const;
     std::string output() const;
     /// Resident memory in KiB.
     std::int64_t resident_kib() const;

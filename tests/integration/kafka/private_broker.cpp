@@ -10,6 +10,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <array>
 #include <cstdlib>
 #include <fstream>
 #include <stdexcept>
@@ -19,11 +20,11 @@
 namespace resilience::test {
 namespace {
 
-// The kernel gives the two ports of one call to nobody else while both sockets are open.
-std::pair<int, int> two_free_ports() {
-    int ports[2] = {};
-    int sockets[2] = {};
-    for (int i = 0; i < 2; ++i) {
+// The kernel gives the ports of one call to nobody else while the sockets are open.
+std::array<int, 3> free_ports() {
+    std::array<int, 3> ports{};
+    std::array<int, 3> sockets{};
+    for (std::size_t i = 0; i < ports.size(); ++i) {
         sockets[i] = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
         sockaddr_in address{};
         address.sin_family = AF_INET;
@@ -37,7 +38,7 @@ std::pair<int, int> two_free_ports() {
         ports[i] = ntohs(address.sin_port);
     }
     for (const int socket : sockets) ::close(socket);
-    return {ports[0], ports[1]};
+    return ports;
 }
 
 pid_t spawn_java(
@@ -68,7 +69,8 @@ pid_t spawn_java(
 
 }  // namespace
 
-PrivateBroker::PrivateBroker() {
+PrivateBroker::PrivateBroker(std::string settings, int advertised_port)
+    : settings_(std::move(settings)), advertised_port_(advertised_port) {
     const char* jars = std::getenv("RESILIENCE_TEST_KAFKA_JARS");
     if (!jars || !*jars) {
         throw std::runtime_error(
@@ -78,7 +80,8 @@ PrivateBroker::PrivateBroker() {
     jars_ = jars;
     home_ = std::filesystem::temp_directory_path() / unique_name("kafka");
     std::filesystem::create_directories(home_);
-    const auto [port, controller_port] = two_free_ports();
+    const auto [port, controller_port, proxied_port] = free_ports();
+    proxied_port_ = proxied_port;
     write_settings(port, controller_port);
     cluster_ = Cluster{"127.0.0.1:" + std::to_string(port)};
 
@@ -107,17 +110,24 @@ PrivateBroker::~PrivateBroker() {
 void PrivateBroker::write_settings(int port, int controller_port) const {
     const std::string address = "127.0.0.1:" + std::to_string(port);
     const std::string controller = "127.0.0.1:" + std::to_string(controller_port);
+    const auto proxied = [this](int at) {
+        return advertised_port_ == 0 ? "" : ",PROXIED://127.0.0.1:" + std::to_string(at);
+    };
     std::ofstream{home_ / "server.properties"}
         << "process.roles=broker,controller\nnode.id=1\n"
         << "controller.quorum.voters=1@" << controller << '\n'
         << "controller.listener.names=CONTROLLER\n"
-        << "listeners=PLAINTEXT://" << address << ",CONTROLLER://" << controller << '\n'
-        << "advertised.listeners=PLAINTEXT://" << address << '\n'
+        << "listeners=PLAINTEXT://" << address << ",CONTROLLER://" << controller
+        << proxied(proxied_port_) << '\n'
+        << "advertised.listeners=PLAINTEXT://" << address << proxied(advertised_port_)
+        << "\nlistener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,"
+        << "PROXIED:PLAINTEXT\n"
         << "inter.broker.listener.name=PLAINTEXT\nlog.dirs=data\n"
         << "auto.create.topics.enable=false\ngroup.initial.rebalance.delay.ms=0\n"
         << "offsets.topic.replication.factor=1\noffsets.topic.num.partitions=1\n"
         << "transaction.state.log.replication.factor=1\n"
-        << "transaction.state.log.min.isr=1\ntransaction.state.log.num.partitions=1\n";
+        << "transaction.state.log.min.isr=1\ntransaction.state.log.num.partitions=1\n"
+        << settings_;
 }
 
 void PrivateBroker::start() {

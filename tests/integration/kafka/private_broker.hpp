@@ -19,12 +19,16 @@ namespace resilience::test {
 class PrivateBroker {
 public:
     /// Starts it and waits until it answers.
-    PrivateBroker();
+    /// @param settings Further lines of its `server.properties`.
+    /// @param advertised_port Unless 0, a second port of 127.0.0.1 at which it tells
+    ///     clients that come by @ref proxied_port to find it.
+    explicit PrivateBroker(std::string settings = {}, int advertised_port = 0);
     ~PrivateBroker();
     PrivateBroker(const PrivateBroker&) = delete;
     PrivateBroker& operator=(const PrivateBroker&) = delete;
 
     const Cluster& cluster() const { return cluster_; }
+    int proxied_port() const { return proxied_port_; }
 
     /// The process stands still, its sockets stay open.
     void pause();
@@ -39,6 +43,9 @@ public:
 private:
     void write_settings(int port, int controller_port) const;
 
+    std::string settings_;
+    int advertised_port_;
+    int proxied_port_ = 0;
     std::filesystem::path home_;
     std::string jars_;
     Cluster cluster_{""};
