@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include <chaos/exactly_once/checker.hpp>
 
+#include <algorithm>
 #include <map>
 #include <set>
 #include <tuple>
@@ -24,6 +25,28 @@ std::size_t count_lane_faults(const std::vector<Delivered>& delivered) {
         faults += static_cast<std::size_t>(*all.rbegin()) - all.size();
     }
     return faults;
+}
+
+// Deliveries that are not the successor of the last one of their key. The offsets of one
+// topic are in order; those of several say nothing, but the numbers of the lane do.
+std::size_t count_inversions(const std::vector<Delivered>& delivered) {
+    std::unordered_map<std::string, std::vector<const Delivered*>> keys;
+    for (const auto& one : delivered) keys[one.key].push_back(&one);
+    std::size_t inversions = 0;
+    for (auto& [key, all] : keys) {
+        const auto is_elsewhere = [&](const auto* one) {
+            return one->topic != all.front()->topic;
+        };
+        if (std::ranges::any_of(all, is_elsewhere)) {
+            std::ranges::stable_sort(all, {}, &Delivered::lane_seq);
+        }
+        std::int64_t before = 0;
+        for (const auto* one : all) {
+            if (one->n != before + 1) ++inversions;
+            before = one->n;
+        }
+    }
+    return inversions;
 }
 
 }  // namespace
@@ -54,7 +77,6 @@ Verdict judge(
     };
     std::unordered_map<std::string, Count> counts;
     for (const auto& row : written) counts[row.id] = {row.lane, 0};
-    std::unordered_map<std::string, std::int64_t> last;
     for (const auto& one : delivered) {
         const auto found = counts.find(one.id);
         if (found == counts.end()) {
@@ -63,10 +85,8 @@ Verdict judge(
             if (++found->second.times > 1) ++verdict.duplicates;
             if (found->second.lane != one.lane) ++verdict.lane_faults;
         }
-        auto& before = last[one.key];
-        if (one.n != before + 1) ++verdict.inversions;
-        before = one.n;
     }
+    verdict.inversions = count_inversions(delivered);
     for (const auto& [id, count] : counts) verdict.lost += count.times == 0;
     verdict.lane_faults += count_lane_faults(delivered);
     return verdict;

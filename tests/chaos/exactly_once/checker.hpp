@@ -54,8 +54,8 @@ struct Verdict {
 
 /** Holds what was delivered against what was committed.
 
-    @param delivered In the order of the offsets within each partition; deliveries to
-        several topics count as one stream for each key, so that a key must keep to one.
+    @param delivered In the order of the offsets within each partition. The events of a
+        key may be in several topics: then their numbers of the lane tell their order.
 */
 Verdict judge(
     const std::vector<Written>& written,

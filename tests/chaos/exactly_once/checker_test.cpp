@@ -137,6 +137,16 @@ TEST_CASE("checker: two events of a key that changed places are red") {
     CHECK_FALSE(verdict.is_clean());
 }
 
+TEST_CASE("checker: a key whose events are in two topics has the order of its lane") {
+    const auto rows = three_rows();
+    auto list = delivered(rows);
+    list[1].topic = "u";
+    std::swap(list[1], list[2]);
+    CHECK(judge(rows, list).is_clean());
+    std::swap(list[1].lane_seq, list[2].lane_seq);
+    CHECK(judge(rows, list).inversions > 0);
+}
+
 TEST_CASE("checker: an event that nobody committed is red") {
     const auto rows = three_rows();
     auto list = delivered(rows);

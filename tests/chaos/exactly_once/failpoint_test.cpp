@@ -42,8 +42,7 @@ TEST_CASE("I1 to I8: kill -9 before and after each step of a delivery, two insta
     const auto seed = chosen_seed();
     MESSAGE("RESILIENCE_TEST_SEED=" << seed);
     std::mt19937 random(seed);
-    const auto began = std::chrono::steady_clock::now();
-
+    const Trial trial("kill -9 at each step");
     const World world;
     TopicReader reader(world.brokers(), world.topic());
     Writers writers(world.conninfo(), world.writers());
@@ -88,14 +87,8 @@ TEST_CASE("I1 to I8: kill -9 before and after each step of a delivery, two insta
         kills += fired[std::string{place}];
     }
     const auto verdict = world.verdict(reader);
-    const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(
-        std::chrono::steady_clock::now() - began
-    );
-    MESSAGE(
-        "figures: kill -9 at each step: kills " << kills << " at " << failpoints.size()
-                                                << " places, " << verdict.text()
-                                                << ", seconds " << seconds.count()
-    );
+    const auto where = " at " + std::to_string(failpoints.size()) + " places";
+    MESSAGE(trial.figures("kills " + std::to_string(kills) + where, verdict));
     CHECK(verdict.events >= writers.acknowledged());
     CHECK(verdict.is_clean());
 }

@@ -18,8 +18,7 @@ TEST_CASE("I1 to I8: kill -9 of two relays at random, under writers of all kinds
     const auto seed = chosen_seed();
     MESSAGE("RESILIENCE_TEST_SEED=" << seed);
     std::mt19937 random(seed);
-    const auto began = std::chrono::steady_clock::now();
-
+    const Trial trial("kill -9 at random");
     const World world;
     TopicReader reader(world.brokers(), world.topic());
     std::vector<Instance> instances;
@@ -39,13 +38,7 @@ TEST_CASE("I1 to I8: kill -9 of two relays at random, under writers of all kinds
     for (auto& instance : instances) CHECK_MESSAGE(instance.end(), instance.log());
 
     const auto verdict = world.verdict(reader);
-    const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(
-        std::chrono::steady_clock::now() - began
-    );
-    MESSAGE(
-        "figures: kill -9 at random: kills " << kills << ", " << verdict.text()
-                                             << ", seconds " << seconds.count()
-    );
+    MESSAGE(trial.figures("kills " + std::to_string(kills), verdict));
     CHECK(verdict.events >= writers.acknowledged());
     CHECK(verdict.events > static_cast<std::size_t>(kills));
     CHECK(verdict.is_clean());

@@ -182,7 +182,8 @@ std::size_t TopicReader::read() {
 std::int64_t TopicReader::undecided() const {
     std::int64_t sum = 0;
     for (std::int32_t p = 0; p < impl_->partitions; ++p) {
-        sum += impl_->end_of(*impl_->everything, p) - impl_->end_of(*impl_->committed, p);
+        const auto stable = impl_->end_of(*impl_->committed, p);
+        sum += impl_->end_of(*impl_->everything, p) - stable;
     }
     return sum;
 }

@@ -30,17 +30,6 @@ bool is_free(int port) {
     return ok;
 }
 
-// Below the range from which the kernel takes the local ends of connections: it is bound
-// again and again by instances that are killed and started.
-int lasting_port() {
-    static std::mt19937 random{std::random_device{}()};
-    for (int i = 0; i < 1000; ++i) {
-        const int port = std::uniform_int_distribution<int>{11'000, 19'999}(random);
-        if (is_free(port)) return port;
-    }
-    throw std::runtime_error("no free port");
-}
-
 std::string database_name() {
     auto name = test::unique_name("chaos");
     for (auto& c : name) {
@@ -50,6 +39,15 @@ std::string database_name() {
 }
 
 }  // namespace
+
+int lasting_port() {
+    static std::mt19937 random{std::random_device{}()};
+    for (int i = 0; i < 1000; ++i) {
+        const int port = std::uniform_int_distribution<int>{11'000, 19'999}(random);
+        if (is_free(port)) return port;
+    }
+    throw std::runtime_error("no free port");
+}
 
 std::string conninfo_of(const Environment& environment) {
     return "host=" + environment.at("DB_HOST") + " port=" + environment.at("DB_PORT") +
@@ -109,22 +107,34 @@ std::vector<Written> World::written() const {
     return rows;
 }
 
-bool World::drained(TopicReader& reader, std::chrono::milliseconds limit) const {
+bool World::drained(std::span<TopicReader> readers, std::chrono::milliseconds limit)
+    const {
     const auto rows = static_cast<std::size_t>(
         std::stoull(Session(conninfo()).value("SELECT count(*) FROM outbox_events"))
     );
     return eventually(
         [&] {
-            reader.read();
-            return reader.delivered().size() >= rows;
+            std::size_t count = 0;
+            for (auto& reader : readers) {
+                reader.read();
+                count += reader.delivered().size();
+            }
+            return count >= rows;
         },
         limit
     );
 }
 
-Verdict World::verdict(TopicReader& reader) const {
-    reader.read();
-    return judge(written(), reader.delivered(), reader.undecided());
+Verdict World::verdict(std::span<TopicReader> readers) const {
+    std::vector<Delivered> delivered;
+    std::int64_t undecided = 0;
+    for (auto& reader : readers) {
+        reader.read();
+        const auto& all = reader.delivered();
+        delivered.insert(delivered.end(), all.begin(), all.end());
+        undecided += reader.undecided();
+    }
+    return judge(written(), delivered, undecided);
 }
 
 Instance::Instance(
@@ -158,6 +168,13 @@ int Instance::owned() const {
 bool Instance::end() {
     process_->signal(SIGTERM);
     return process_->wait() == 0;
+}
+
+std::string Trial::figures(const std::string& done, const Verdict& verdict) const {
+    const auto time = std::chrono::steady_clock::now() - began_;
+    const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(time).count();
+    return "figures: " + what_ + ": " + done + ", " + verdict.text() + ", seconds " +
+           std::to_string(seconds);
 }
 
 int number_from(const char* variable, int otherwise) {

@@ -11,7 +11,9 @@
 #include <chrono>
 #include <map>
 #include <optional>
+#include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace resilience::e2e {
@@ -49,11 +51,14 @@ public:
 
     /// Reads on until as much is delivered as is committed.
     bool drained(
-        TopicReader& reader, std::chrono::milliseconds limit = std::chrono::seconds{90}
+        std::span<TopicReader> readers,
+        std::chrono::milliseconds limit = std::chrono::seconds{90}
     ) const;
+    bool drained(TopicReader& reader) const { return drained({&reader, 1}); }
 
     /// Reads to the end of what is committed, and judges.
-    Verdict verdict(TopicReader& reader) const;
+    Verdict verdict(std::span<TopicReader> readers) const;
+    Verdict verdict(TopicReader& reader) const { return verdict({&reader, 1}); }
 
 private:
     ScratchFolder folder_;
@@ -65,6 +70,10 @@ private:
 
 /// How libpq connects to the server and database that the variables name.
 std::string conninfo_of(const Environment& environment);
+
+/// A free port of 127.0.0.1 below the range from which the kernel takes the local ends of
+/// connections, for who is killed and started again and again.
+int lasting_port();
 
 /// A relay of a world, which may be ended and started again.
 class Instance {
@@ -94,6 +103,19 @@ private:
     std::filesystem::path log_;
     int port_;
     std::optional<Process> process_;
+};
+
+/// What a test did and what came of it, in one line that begins with `figures:`.
+class Trial {
+public:
+    explicit Trial(std::string what) : what_(std::move(what)) {}
+
+    /// @param done What was done, such as `kills 70`.
+    std::string figures(const std::string& done, const Verdict& verdict) const;
+
+private:
+    std::string what_;
+    std::chrono::steady_clock::time_point began_ = std::chrono::steady_clock::now();
 };
 
 /// A number from the environment, or this one.
