@@ -24,7 +24,8 @@ int times() {
 void pass(std::string_view place) {
     static const std::string chosen = text_of("CHAOS_FAILPOINT");
     static std::atomic<int> left{times()};
-    if (place == chosen && --left == 0) std::raise(SIGKILL);
+    if (place != chosen || --left != 0) return;
+    std::raise(text_of("CHAOS_FAILPOINT_SIGNAL") == "STOP" ? SIGSTOP : SIGKILL);
 }
 
 }  // namespace resilience::e2e

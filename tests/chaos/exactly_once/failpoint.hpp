@@ -24,8 +24,9 @@ inline constexpr std::array failpoints{
     std::string_view{"before take-over"}, std::string_view{"after take-over"},
     std::string_view{"after fence"}};
 
-/// Ends the program by SIGKILL if CHAOS_FAILPOINT names this place and it is passed for
-/// the CHAOS_FAILPOINT_NTH time. Safe from every thread.
+/// Ends the program by SIGKILL, or stops it if CHAOS_FAILPOINT_SIGNAL is STOP, when
+/// CHAOS_FAILPOINT names this place and it is passed for the CHAOS_FAILPOINT_NTH time.
+/// Safe from every thread.
 void pass(std::string_view place);
 
 }  // namespace resilience::e2e

@@ -2,7 +2,7 @@
 // A relay of the same pieces as the program `relay`, for tests alone: it can end at each
 // step of a delivery, and its guards can be taken out.
 //
-//   CHAOS_FAILPOINT, CHAOS_FAILPOINT_NTH   see failpoint.hpp
+//   CHAOS_FAILPOINT, and its _NTH and _SIGNAL   see failpoint.hpp
 //   CHAOS_GATE=off                         does not wait for the source's disk (I6)
 //   CHAOS_EPOCH_GUARD=off                  keeps its producer whatever happens (I8)
 //   CHAOS_TRANSACTION_TIMEOUT              of Kafka's transactions, in milliseconds
