@@ -93,7 +93,7 @@ struct Writers::Writer {
             session.run("ROLLBACK");
             return 0;
         }
-        if (one_in(random, 10)) return prepare();
+        if (all.options_.two_phase && one_in(random, 10)) return prepare();
         session.run("COMMIT");
         return events;
     }

@@ -23,6 +23,8 @@ struct WritersOptions {
     int lanes = 4;
     std::string topic;
     bool synchronous_commit = true;
+    /// To prepare a transaction makes all before it durable.
+    bool two_phase = true;
     /// Mean pause of a writer between two transactions.
     std::chrono::milliseconds pause{10};
     unsigned seed = 1;
