@@ -74,7 +74,7 @@ integration-test: ## Starts the servers, runs the integration and end-to-end tes
 	@scripts/run-tests integration
 
 chaos: ## Kills, cuts and pauses everything under exactly-once delivery, the long form (CHAOS_FORM=short: as in test-all)
-	@scripts/run-tests chaos
+	@scripts/run-tests chaos $(ARGS)
 
 test-all: ## Installs and starts what is missing, builds, runs every test, stops the servers
 	@scripts/run-tests all
