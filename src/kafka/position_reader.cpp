@@ -5,6 +5,7 @@
 #include "kafka/lane_message.hpp"
 #include "kafka/position_topic.hpp"
 #include "kafka/stretch_reader.hpp"
+#include "kafka/topic_catalog.hpp"
 
 #include <algorithm>
 #include <string_view>
@@ -37,6 +38,18 @@ PositionReader::PositionReader(
 
 Result<void> PositionReader::prepare(const Patience& patience) {
     return prepare_position_topic(*uncommitted_, options_, patience);
+}
+
+Result<bool> PositionReader::exists(const Patience& patience) {
+    const auto count = partition_count(*uncommitted_, partition_.topic, patience);
+    if (!count && count.error() == Errc::bad_destination) return false;
+    if (!count) return count.error();
+    if (*count > partition_.partition) return true;
+    return fail(
+        Errc::bad_destination,
+        "the position topic " + partition_.topic + " has " + std::to_string(*count) +
+            " partitions, and none for lane " + std::to_string(partition_.partition)
+    );
 }
 
 Result<std::optional<LanePosition>> PositionReader::last(const Patience& patience) {

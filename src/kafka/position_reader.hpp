@@ -31,6 +31,13 @@ public:
     /// Makes sure that the topic is there; see @ref prepare_position_topic.
     Result<void> prepare(const Patience& patience);
 
+    /** Whether the topic is there; creates nothing.
+
+        @par Errors
+        @li Errc::bad_destination It has no partition for the lane.
+    */
+    Result<bool> exists(const Patience& patience);
+
     /** The last position committed; none when there never was one.
 
         Only what was committed before the call is sure to be seen: the lane is to be

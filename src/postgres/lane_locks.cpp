@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include <resilience/postgres/lane_locks.hpp>
 
+#include "lane_lock_numbers.hpp"
 #include "outbox_sql.hpp"
 
 #include <resilience/postgres/connection.hpp>
@@ -15,11 +16,6 @@
 
 namespace resilience::postgres {
 namespace {
-
-// The second number of a lock is the lane, or for a member the number of lanes below
-// zero, which the server shows as a number without sign.
-constexpr std::int64_t first_member = std::int64_t{1} << 31;
-constexpr std::int64_t end_of_members = std::int64_t{1} << 32;
 
 Statement once(const char* text, std::vector<Parameter> values = {}) {
     return {text, std::move(values)};

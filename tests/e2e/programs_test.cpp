@@ -27,12 +27,13 @@ std::string refusal(
 
 }  // namespace
 
-TEST_CASE("M1, O1: there are four programs, and each says what it is") {
+TEST_CASE("M1, O1: there are five programs, and each says what it is") {
     const std::pair<std::string, std::string> programs[] = {
         {UNIFIED_SERVER, "unified-server"},
         {RELAY, "relay"},
         {MIGRATE, "migrate"},
-        {BACKFILL, "backfill"}};
+        {BACKFILL, "backfill"},
+        {OUTBOX, "outbox"}};
     for (const auto& [program, name] : programs) {
         CHECK(shell(program + " --help").starts_with("usage: " + name));
         CHECK(shell(program + " --version").starts_with(name + " "));

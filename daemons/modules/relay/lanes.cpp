@@ -39,20 +39,6 @@ LaneGroupOptions group_options(
     return options;
 }
 
-resilience::kafka::LaneProducerOptions producer_options(
-    const RelaySettings& settings, const backing::DatabaseSettings& database
-) {
-    resilience::kafka::LaneProducerOptions options;
-    options.outbox = outbox_name(settings, database);
-    options.lanes = static_cast<int>(settings.lanes);
-    options.transaction_timeout = settings.transaction_timeout;
-    options.position_topic = settings.position_topic;
-    if (settings.position_replicas > 0) {
-        options.replication_factor = static_cast<int>(settings.position_replicas);
-    }
-    return options;
-}
-
 bool fails(LaneState state) noexcept {
     return state == LaneState::paused || state == LaneState::halted ||
            state == LaneState::fenced;
@@ -113,7 +99,7 @@ struct LaneLoop::Impl {
         const backing::KafkaSettings& kafka
     )
         : app(owner),
-          sink_options(producer_options(settings, database_settings)),
+          sink_options(lane_producer_options(settings, database_settings)),
           source_connection(connection_options(database_settings, "lane")),
           producer(producer_options(owner, kafka)),
           locks(

@@ -23,6 +23,45 @@ std::optional<std::chrono::milliseconds> read_age(std::string_view text) {
 
 }  // namespace
 
+void declare_lanes(host::Config& config, RelaySettings& settings) {
+    config.integer(
+        "RELAY_LANES",
+        settings.lanes,
+        1,
+        64,
+        "exactly_once: lanes of the outbox, as many as its writers have"
+    );
+    config.topic(
+        "RELAY_OUTBOX",
+        settings.outbox,
+        "exactly_once: name of the outbox in Kafka, no other's in the cluster; "
+        "default: DB_NAME"
+    );
+    config.duration(
+        "RELAY_TRANSACTION_TIMEOUT",
+        settings.transaction_timeout,
+        std::chrono::seconds{1},
+        std::chrono::seconds{16},
+        std::chrono::minutes{15},
+        "exactly_once: after this time Kafka ends a transaction whose relay is gone, or "
+        "cannot reach it"
+    );
+    config.topic(
+        "RELAY_POSITION_TOPIC",
+        settings.position_topic,
+        "exactly_once: topic of the positions, shared with no other outbox; default: "
+        "resilience.<outbox>.position"
+    );
+    config.integer(
+        "RELAY_POSITION_REPLICAS",
+        settings.position_replicas,
+        0,
+        100,
+        "exactly_once: replicas of a topic of positions that is created; 0: as many as "
+        "Kafka is set to give"
+    );
+}
+
 void declare(host::Config& config, RelaySettings& settings) {
     using std::chrono::milliseconds;
     config.choice(
@@ -54,13 +93,7 @@ void declare(host::Config& config, RelaySettings& settings) {
         std::chrono::hours{24},
         "claim: after this time an event claimed by a relay that is gone is claimed again"
     );
-    config.integer(
-        "RELAY_LANES",
-        settings.lanes,
-        1,
-        64,
-        "exactly_once: lanes of the outbox, as many as its writers have"
-    );
+    declare_lanes(config, settings);
     config.integer(
         "RELAY_CHUNK_SIZE",
         settings.chunk_size,
@@ -81,35 +114,6 @@ void declare(host::Config& config, RelaySettings& settings) {
         "exactly_once: with which events a lane begins that has no position: with all, "
         "if all are NEW; after those that relays with claim have finished; with all, "
         "whatever they show; or with none, but halts"
-    );
-    config.topic(
-        "RELAY_OUTBOX",
-        settings.outbox,
-        "exactly_once: name of the outbox in Kafka, no other's in the cluster; "
-        "default: DB_NAME"
-    );
-    config.duration(
-        "RELAY_TRANSACTION_TIMEOUT",
-        settings.transaction_timeout,
-        std::chrono::seconds{1},
-        std::chrono::seconds{16},
-        std::chrono::minutes{15},
-        "exactly_once: after this time Kafka ends a transaction whose relay is gone, or "
-        "cannot reach it"
-    );
-    config.topic(
-        "RELAY_POSITION_TOPIC",
-        settings.position_topic,
-        "exactly_once: topic of the positions, shared with no other outbox; default: "
-        "resilience.<outbox>.position"
-    );
-    config.integer(
-        "RELAY_POSITION_REPLICAS",
-        settings.position_replicas,
-        0,
-        100,
-        "exactly_once: replicas of a topic of positions that is created; 0: as many as "
-        "Kafka is set to give"
     );
     config.boolean(
         "RELAY_REPORT",
@@ -143,6 +147,20 @@ std::string outbox_name(
         );
     }
     return name;
+}
+
+resilience::kafka::LaneProducerOptions lane_producer_options(
+    const RelaySettings& settings, const backing::DatabaseSettings& database
+) {
+    resilience::kafka::LaneProducerOptions options;
+    options.outbox = outbox_name(settings, database);
+    options.lanes = static_cast<int>(settings.lanes);
+    options.transaction_timeout = settings.transaction_timeout;
+    options.position_topic = settings.position_topic;
+    if (settings.position_replicas > 0) {
+        options.replication_factor = static_cast<int>(settings.position_replicas);
+    }
+    return options;
 }
 
 void settle_mode(

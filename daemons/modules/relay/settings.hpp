@@ -2,6 +2,8 @@
 #ifndef RESILIENCE_MODULES_RELAY_SETTINGS_HPP
 #define RESILIENCE_MODULES_RELAY_SETTINGS_HPP
 
+#include <resilience/kafka/lane_producer_options.hpp>
+
 #include <chrono>
 #include <cstdint>
 #include <optional>
@@ -60,9 +62,18 @@ struct RelaySettings {
 /// has.
 void declare(host::Config& config, RelaySettings& settings);
 
+/// Declares of these what tells which lanes there are and where their positions lie.
+void declare_lanes(host::Config& config, RelaySettings& settings);
+
 /// What the outbox is called in Kafka.
 /// @throws std::invalid_argument Names the setting: Kafka does not take the name.
 std::string outbox_name(
+    const RelaySettings& settings, const backing::DatabaseSettings& database
+);
+
+/// The producers of the lanes, but for their numbers.
+/// @throws std::invalid_argument As @ref outbox_name.
+resilience::kafka::LaneProducerOptions lane_producer_options(
     const RelaySettings& settings, const backing::DatabaseSettings& database
 );
 

@@ -1,0 +1,324 @@
+// SPDX-License-Identifier: MIT
+#include <modules/outbox_admin/audit.hpp>
+
+#include <host/config.hpp>
+#include <modules/outbox_admin/audit_rows.hpp>
+#include <modules/outbox_admin/audit_topics.hpp>
+#include <modules/outbox_admin/lane_hold.hpp>
+
+#include <resilience/lane_verifier.hpp>
+#include <resilience/postgres/lane_survey.hpp>
+#include <resilience/postgres/outbox_window_source.hpp>
+
+#include <fmt/format.h>
+
+#include <boost/asio/use_awaitable.hpp>
+#include <boost/json/array.hpp>
+
+#include <algorithm>
+#include <utility>
+
+namespace resilience::modules::outbox_admin {
+namespace {
+
+namespace json = boost::json;
+using resilience::postgres::OutboxWindowSource;
+
+// Rows that are compared, some 200 bytes each.
+constexpr std::size_t most_rows = 5'000'000;
+// Events of one transaction.
+constexpr std::size_t chunk_rows = 500;
+
+std::vector<int> lanes_of(const Tools& tools) {
+    if (tools.request.lane >= 0) return {static_cast<int>(tools.request.lane)};
+    std::vector<int> lanes;
+    for (int lane = 0; lane < tools.lanes.lanes; ++lane) lanes.push_back(lane);
+    return lanes;
+}
+
+// What an audit compares and finds.
+struct Audit {
+    explicit Audit(const Tools& t)
+        : tools(t), source(t.executor, {.connection = t.database}), ledger(most_rows) {}
+
+    const Tools& tools;
+    OutboxWindowSource source;
+    AuditSpan span;
+    AuditLedger ledger;
+    TopicsSeen seen;
+    // Rows that are missing, of those that can be judged.
+    std::vector<DueRow> missing;
+    std::size_t unjudged = 0;
+    std::size_t sent = 0;
+};
+
+// Compares what the ledger expects with the topics.
+net::awaitable<Result<void>> compare(Audit& audit) {
+    auto seen = co_await look_at_topics(audit.tools, audit.span, audit.ledger);
+    if (!seen) co_return seen.error();
+    audit.seen = std::move(*seen);
+    for (auto& row : audit.ledger.missing()) {
+        if (audit.seen.kept_since && row.created < *audit.seen.kept_since) {
+            ++audit.unjudged;
+        } else {
+            audit.missing.push_back(std::move(row));
+        }
+    }
+    co_return Result<void>{};
+}
+
+// Delivers the missing rows of one lane; `between` is its position meanwhile.
+net::awaitable<Result<void>> redeliver(
+    Audit& audit,
+    LaneHold& hold,
+    int lane,
+    const std::string& snapshot,
+    const LanePosition& between
+) {
+    const auto first = std::ranges::find(audit.missing, lane, [](const DueRow& row) {
+        return row.lane;
+    });
+    const auto last = std::ranges::find_if(
+        first, audit.missing.end(), [&](const auto& row) { return row.lane != lane; }
+    );
+    const std::span<const DueRow> due(first, last);
+    for (std::size_t at = 0; at < due.size(); at += chunk_rows) {
+        const auto chunk = due.subspan(at, std::min(chunk_rows, due.size() - at));
+        auto events = co_await read_again(audit.source, snapshot, chunk);
+        if (!events) co_return events.error();
+        for (auto& one : *events) {
+            if (!one.defect.empty()) {
+                co_return fail(
+                    Errc::invalid_request,
+                    "row " + std::to_string(one.seq) + ": " + one.defect
+                );
+            }
+            one.event.headers.emplace_back(std::string{redelivered_header}, "1");
+        }
+        const auto done = co_await hold.commit(lane, *events, between);
+        if (!done) co_return done;
+        audit.sent += events->size();
+    }
+    co_return Result<void>{};
+}
+
+// Rows of a dump carry transaction numbers of the server that they come from. Those that
+// this one has not given yet would be invisible until it does.
+constexpr const char* own_numbers =
+    "UPDATE outbox_events SET xid = pg_current_xact_id() "
+    "WHERE xid >= pg_snapshot_xmax(pg_current_snapshot())";
+constexpr const char* count_foreign_numbers =
+    "SELECT count(*) FROM outbox_events "
+    "WHERE xid >= pg_snapshot_xmax(pg_current_snapshot())";
+
+net::awaitable<Result<std::int64_t>> renumber(const Tools& tools, bool dry_run) {
+    auto connection = co_await connect(tools);
+    if (!connection) co_return connection.error();
+    const auto rows = co_await connection->async_execute(
+        count_foreign_numbers, resilience::postgres::parameters(), net::use_awaitable
+    );
+    if (!rows) co_return rows.error();
+    const auto count = (*rows)[0].int64(0);
+    if (!count || *count == 0 || dry_run) co_return count;
+    const auto done = co_await connection->async_execute(
+        own_numbers, resilience::postgres::parameters(), net::use_awaitable
+    );
+    if (!done) co_return done.error();
+    co_return count;
+}
+
+Report report_of(const Audit& audit, bool wrote) {
+    constexpr std::size_t most_listed = 100;
+    Report report;
+    json::array missing;
+    for (std::size_t i = 0; i < std::min(audit.missing.size(), most_listed); ++i) {
+        const auto& row = audit.missing[i];
+        missing.push_back(json::object{
+            {"event", row.event},
+            {"lane", row.lane},
+            {"seq", row.seq},
+            {"topic", row.topic}});
+        report.text += fmt::format(
+            "missing: event {}, row {} of lane {}, topic {}\n",
+            row.event,
+            row.seq,
+            row.lane,
+            row.topic
+        );
+    }
+    json::array phantoms;
+    for (const auto& one : audit.seen.phantom_examples) {
+        phantoms.push_back(json::object{
+            {"event", one.event},
+            {"topic", one.topic},
+            {"partition", one.partition},
+            {"offset", one.offset}});
+        report.text += fmt::format(
+            "phantom: event {}, {}[{}] offset {}\n",
+            one.event,
+            one.topic,
+            one.partition,
+            one.offset
+        );
+    }
+    report.json = {
+        {"rows", audit.ledger.rows()},
+        {"records", audit.seen.records},
+        {"missing", audit.missing.size()},
+        {"phantoms", audit.seen.phantoms},
+        {"unjudged", audit.unjudged},
+        {"sent", audit.sent},
+        {"missing_examples", std::move(missing)},
+        {"phantom_examples", std::move(phantoms)}};
+    report.text = fmt::format(
+                      "{} rows compared with {} records: {} missing, {} phantoms\n",
+                      audit.ledger.rows(),
+                      audit.seen.records,
+                      audit.missing.size(),
+                      audit.seen.phantoms
+                  ) +
+                  report.text;
+    if (audit.unjudged > 0) {
+        report.text += fmt::format(
+            "{} rows are older than what their topics keep, and were not judged\n",
+            audit.unjudged
+        );
+    }
+    report.text += wrote ? fmt::format("{} events were delivered again\n", audit.sent)
+                         : std::string{"nothing was written\n"};
+    if (!audit.missing.empty() || audit.seen.phantoms > 0) report.code = something_wrong;
+    return report;
+}
+
+}  // namespace
+
+void declare_audit(host::Config& config, Request& request) {
+    request.since = std::chrono::hours{1};
+    declare_topics(config, request);
+    config.integer("--lane", request.lane, -1, 63, "One lane alone; -1: all");
+    config.flag("--dry-run", request.dry_run, "Tell what is wrong and write nothing");
+}
+
+net::awaitable<Result<Report>> audit(const Tools& tools) {
+    Audit audit{tools};
+    LaneHold hold{tools};
+    const auto lanes = lanes_of(tools);
+    const bool dry_run = tools.request.dry_run;
+    std::vector<FoundPosition> positions;
+    if (dry_run) {
+        auto found = co_await read_positions(tools);
+        if (!found) co_return found.error();
+        positions = std::move(*found);
+    } else {
+        const auto held = co_await hold.take(lanes);
+        if (!held) co_return held.error();
+        positions.resize(
+            static_cast<std::size_t>(tools.lanes.lanes),
+            FoundPosition{std::optional<LanePosition>{}}
+        );
+        for (const int lane : lanes) {
+            positions.at(static_cast<std::size_t>(lane)) = hold.position(lane);
+        }
+    }
+    const auto span = co_await find_span(tools);
+    if (!span) co_return span.error();
+    audit.span = *span;
+    const auto source = co_await audit.source.identity();
+    if (!source) co_return source.error();
+    for (const int lane : lanes) {
+        const auto& position = positions.at(static_cast<std::size_t>(lane));
+        if (!position) co_return position.error();
+        if (!*position) continue;
+        if (!((*position)->source == *source)) {
+            co_return fail(
+                Errc::history_changed,
+                "the position of lane " + std::to_string(lane) +
+                    " speaks of another source, " + name_of((*position)->source) +
+                    ": see outbox rebase"
+            );
+        }
+        const auto done = co_await expect_delivered(
+            audit.source, lane, **position, audit.span, audit.ledger
+        );
+        if (!done) co_return done.error();
+    }
+    const auto compared = co_await compare(audit);
+    if (!compared) co_return compared.error();
+    for (const int lane : lanes) {
+        if (dry_run || !hold.position(lane)) continue;
+        const LanePosition between = *hold.position(lane);
+        // It shows what the window does up to its last row, and more.
+        const std::string snapshot =
+            between.window.empty() ? between.seen : between.window;
+        const auto done = co_await redeliver(audit, hold, lane, snapshot, between);
+        if (!done) co_return done.error();
+    }
+    co_return report_of(audit, !dry_run);
+}
+
+void declare_rebase(host::Config& config, Request& request) {
+    declare_topics(config, request);
+    config.flag("--yes", request.yes, "Do it; else it is only told what would be done");
+}
+
+net::awaitable<Result<Report>> rebase(const Tools& tools) {
+    Audit audit{tools};
+    LaneHold hold{tools};
+    const auto lanes = lanes_of(tools);
+    const bool dry_run = !tools.request.yes;
+    if (!dry_run) {
+        const auto held = co_await hold.take(lanes);
+        if (!held) co_return held.error();
+    }
+    const auto renumbered = co_await renumber(tools, dry_run);
+    if (!renumbered) co_return renumbered.error();
+    const auto span = co_await find_span(tools);
+    if (!span) co_return span.error();
+    audit.span = *span;
+    const auto source = co_await audit.source.identity();
+    if (!source) co_return source.error();
+    const auto window = co_await audit.source.look();
+    if (!window) co_return window.error();
+    const auto durable = co_await audit.source.gate(window->insert);
+    if (!durable) co_return durable.error();
+    LanePosition next{
+        .source = *source, .seen = window->snapshot, .window = window->snapshot};
+    for (const int lane : lanes) {
+        const auto done =
+            co_await expect_delivered(audit.source, lane, next, audit.span, audit.ledger);
+        if (!done) co_return done.error();
+    }
+    const auto compared = co_await compare(audit);
+    if (!compared) co_return compared.error();
+    for (const int lane : lanes) {
+        if (dry_run) break;
+        const auto& last = hold.position(lane);
+        if (last) next.map_version = last->map_version;
+        auto between = next;
+        between.source = {};
+        const auto done =
+            co_await redeliver(audit, hold, lane, window->snapshot, between);
+        if (!done) co_return done.error();
+        const auto moved = co_await hold.commit(lane, {}, next);
+        if (!moved) co_return moved.error();
+    }
+    auto report = report_of(audit, !dry_run);
+    report.json["source"] = json_of(*source);
+    report.json["renumbered"] = *renumbered;
+    if (*renumbered > 0) {
+        report.text += fmt::format(
+            "{} rows {} transaction numbers that this server has not reached\n",
+            *renumbered,
+            dry_run ? "are not compared, as they have" : "had"
+        );
+    }
+    report.text += dry_run ? "give --yes to deliver what is missing and to go on in " +
+                                 name_of(*source) + '\n'
+                           : "the lanes go on in " + name_of(*source) + " behind " +
+                                 window->snapshot + '\n';
+    // What was missing is there now, as it was meant to be.
+    if (!dry_run && audit.seen.phantoms == 0) report.code = nothing_wrong;
+    co_return report;
+}
+
+}  // namespace resilience::modules::outbox_admin

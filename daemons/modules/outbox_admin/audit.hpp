@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: MIT
+#ifndef RESILIENCE_MODULES_OUTBOX_ADMIN_AUDIT_HPP
+#define RESILIENCE_MODULES_OUTBOX_ADMIN_AUDIT_HPP
+
+#include <modules/outbox_admin/tools.hpp>
+
+namespace resilience::host {
+class Config;
+}
+
+namespace resilience::modules::outbox_admin {
+
+/// Declares `--topics --since --lane --dry-run`.
+void declare_audit(host::Config& config, Request& request);
+
+/** Compares the table with the topics, and delivers again what is missing there.
+
+    @li The lanes are held by their locks and taken over, so that no relay delivers
+        meanwhile; relays that run are not ended but refused (Errc::unavailable). With
+        `--dry-run` nobody is fenced and relays may run.
+    @li Rows that the lanes' positions count as delivered (I3), created since the time
+        asked for, must be in the topics or among their dead letters. The topics are read
+        whole: no clock decides whether an event is sent again.
+    @li What is missing is delivered by its lane in the order of the table, with the
+   header
+        @ref redelivered_header, in transactions with the lane's position, whose windows
+        stay as they are: what was sent before a crash is found by the next audit.
+    @li Events in the topics, of the time asked for, that no row has are phantoms: the
+        transaction that wrote them was lost, or the row was deleted since. They are told,
+        and nothing more.
+    @li Rows older than what a topic keeps cannot be judged: those are counted, and not
+        sent.
+
+    Something is wrong when an event was missing or is a phantom.
+*/
+net::awaitable<Result<Report>> audit(const Tools& tools);
+
+/// Declares `--topics --since --yes`.
+void declare_rebase(host::Config& config, Request& request);
+
+/** Goes on in a source whose history is another one: restored, promoted or made anew
+    (I11).
+
+    As @ref audit, but for all lanes, and whatever their positions say: every row that is
+    committed now, created since the time asked for, must be in the topics; older ones
+    count as delivered. Each lane then has a position at one snapshot of the new history
+    that cannot be lost (I6). Until a lane has it, its position names no source, and
+   relays refuse to go on.
+
+    Without `--yes` it only tells what it would do.
+*/
+net::awaitable<Result<Report>> rebase(const Tools& tools);
+
+}  // namespace resilience::modules::outbox_admin
+
+#endif

@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: MIT
+#ifndef RESILIENCE_MODULES_OUTBOX_ADMIN_AUDIT_ROWS_HPP
+#define RESILIENCE_MODULES_OUTBOX_ADMIN_AUDIT_ROWS_HPP
+
+#include <modules/outbox_admin/audit_ledger.hpp>
+#include <modules/outbox_admin/tools.hpp>
+
+#include <resilience/lane_position.hpp>
+#include <resilience/window_source.hpp>
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace resilience::modules::outbox_admin {
+
+/// Where the rows begin that are as young as a request asks for.
+struct AuditSpan {
+    /// None: all rows.
+    std::optional<WallClock::time_point> since;
+    /// Every row that is as young has a greater `seq`.
+    std::int64_t after = 0;
+};
+
+/// Asks the table where the span begins.
+net::awaitable<Result<AuditSpan>> find_span(const Tools& tools);
+
+/** Enters the rows of a lane that its position counts as delivered (I3).
+
+    @par Errors
+    @li Errc::too_large The ledger is full.
+    @li Those of the source.
+*/
+net::awaitable<Result<void>> expect_delivered(
+    WindowSource& source,
+    int lane,
+    const LanePosition& position,
+    const AuditSpan& span,
+    AuditLedger& ledger
+);
+
+/// Reads rows of one lane again, given by ascending `seq`, as they are visible in the
+/// snapshot.
+net::awaitable<Result<std::vector<WindowEvent>>> read_again(
+    WindowSource& source, const std::string& snapshot, std::span<const DueRow> rows
+);
+
+/// Those of these events that no row of the table has.
+net::awaitable<Result<std::vector<std::string>>> without_row(
+    resilience::postgres::Connection& connection, const std::vector<std::string>& events
+);
+
+}  // namespace resilience::modules::outbox_admin
+
+#endif

@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: MIT
+#ifndef RESILIENCE_MODULES_OUTBOX_ADMIN_AUDIT_TOPICS_HPP
+#define RESILIENCE_MODULES_OUTBOX_ADMIN_AUDIT_TOPICS_HPP
+
+#include <modules/outbox_admin/audit_ledger.hpp>
+#include <modules/outbox_admin/audit_rows.hpp>
+#include <modules/outbox_admin/tools.hpp>
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace resilience::modules::outbox_admin {
+
+/// An event in a topic that no row has.
+struct Phantom {
+    std::string event;
+    std::string topic;
+    std::int32_t partition = 0;
+    std::int64_t offset = 0;
+};
+
+/// What was seen in the topics.
+struct TopicsSeen {
+    std::uint64_t records = 0;
+    std::uint64_t phantoms = 0;
+    /// The first ones.
+    std::vector<Phantom> phantom_examples;
+    /// Where records were removed by age: from when on all of them are kept, and some
+    /// minutes, as clocks differ.
+    std::optional<WallClock::time_point> kept_since;
+};
+
+/** Reads the topics of a request and their dead letters whole, and tells the ledger which
+    events are there. Of records in the span that the ledger does not expect it asks the
+    table whether they have a row.
+
+    A partition of which nothing is left was emptied now, for all that is known.
+
+    @par Errors
+    @li Those of @ref kafka::TopicReader and the database.
+*/
+net::awaitable<Result<TopicsSeen>> look_at_topics(
+    const Tools& tools, const AuditSpan& span, AuditLedger& ledger
+);
+
+}  // namespace resilience::modules::outbox_admin
+
+#endif

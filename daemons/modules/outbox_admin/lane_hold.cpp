@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: MIT
+#include <modules/outbox_admin/lane_hold.hpp>
+
+#include <utility>
+
+namespace resilience::modules::outbox_admin {
+
+LaneHold::LaneHold(const Tools& tools)
+    : tools_(tools),
+      locks_(tools.executor, {.connection = tools.database, .lanes = tools.lanes.lanes}) {
+}
+
+net::awaitable<Result<void>> LaneHold::take(std::vector<int> lanes) {
+    const auto census = co_await locks_.look();
+    if (!census) co_return census.error();
+    if (census->members > 1) {
+        co_return fail(
+            Errc::unavailable,
+            std::to_string(census->members - 1) +
+                " relays run: end them before, and start them again after"
+        );
+    }
+    for (const int lane : lanes) {
+        const auto taken = co_await locks_.take(lane);
+        if (!taken) co_return taken.error();
+        if (!*taken) {
+            co_return fail(
+                Errc::unavailable, "somebody else has lane " + std::to_string(lane)
+            );
+        }
+    }
+    for (const int lane : lanes) {
+        auto options = tools_.lanes;
+        options.lane = lane;
+        auto& held = lanes_[lane];
+        held.producer = std::make_unique<resilience::kafka::LaneProducer>(
+            tools_.executor, tools_.kafka, std::move(options)
+        );
+        auto position = co_await held.producer->take_over();
+        if (!position) co_return position.error();
+        held.position = std::move(*position);
+    }
+    co_return Result<void>{};
+}
+
+net::awaitable<Result<void>> LaneHold::commit(
+    int lane, std::span<const WindowEvent> events, LanePosition next
+) {
+    auto& held = lanes_.at(lane);
+    const auto& last = held.position;
+    next.batch_seq = (last ? last->batch_seq : 0) + 1;
+    next.lane_seq = (last ? last->lane_seq : 0) + events.size();
+    auto done = co_await held.producer->commit(events, next);
+    // Nothing of it was delivered; the producer was only replaced, as after a suspicion.
+    for (int tries = 0; tries < 3 && !done && done.error() == Errc::aborted; ++tries) {
+        const auto again = co_await held.producer->take_over();
+        if (!again) co_return again.error();
+        done = co_await held.producer->commit(events, next);
+    }
+    if (done) held.position = std::move(next);
+    co_return done;
+}
+
+}  // namespace resilience::modules::outbox_admin

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: MIT
+#ifndef RESILIENCE_MODULES_OUTBOX_ADMIN_REQUEST_HPP
+#define RESILIENCE_MODULES_OUTBOX_ADMIN_REQUEST_HPP
+
+#include <modules/backing/database.hpp>
+#include <modules/backing/kafka.hpp>
+#include <modules/relay/settings.hpp>
+
+#include <chrono>
+#include <cstdint>
+#include <string>
+
+namespace resilience::modules::outbox_admin {
+
+/// What is asked of the program, and of which outbox. Each command declares what of it it
+/// takes.
+struct Request {
+    backing::DatabaseSettings database;
+    backing::KafkaSettings kafka;
+    relay::RelaySettings relay;
+
+    /// Prints one JSON object instead of text.
+    bool json = false;
+    /// How long a reading of Kafka goes on while nothing comes of it.
+    std::chrono::milliseconds patience{30'000};
+
+    /// Names separated by commas. Empty: those that the table names.
+    std::string topics;
+    /// Records that are younger than this; 0: all.
+    std::chrono::milliseconds since{0};
+    /// Records that no lane wrote are nothing wrong.
+    bool allow_foreign = false;
+
+    /// -1: all lanes.
+    std::int64_t lane = -1;
+    bool dry_run = false;
+    bool yes = false;
+
+    /// Lag beyond which something is wrong; 0: none.
+    std::chrono::milliseconds over{0};
+};
+
+}  // namespace resilience::modules::outbox_admin
+
+#endif

@@ -1,0 +1,7 @@
+// SPDX-License-Identifier: MIT
+// Looks after an outbox that relay delivers exactly once: outbox verify | status | lag | audit | rebase.
+#include <modules/outbox_admin/program.hpp>
+
+int main(int argc, char** argv) {
+    return resilience::modules::outbox_admin::run_program(argc, argv);
+}
