@@ -152,12 +152,17 @@ std::int64_t milliseconds_of(WallClock::time_point time) {
 void check_settings(const Settings& settings) { (void)make_config(settings); }
 
 ClientHandle open_client(
-    rd_kafka_type_t type, const Settings& settings, ClientLog& log, RequestLedger* ledger
+    rd_kafka_type_t type,
+    const Settings& settings,
+    ClientLog& log,
+    RequestLedger* ledger,
+    int events
 ) {
     auto config = make_config(settings);
     rd_kafka_conf_set_opaque(config.get(), &log);
     rd_kafka_conf_set_log_cb(config.get(), on_log);
     if (type == RD_KAFKA_PRODUCER) rd_kafka_conf_set_dr_msg_cb(config.get(), on_report);
+    if (events != RD_KAFKA_EVENT_NONE) rd_kafka_conf_set_events(config.get(), events);
     if (ledger) {
         rd_kafka_conf_interceptor_add_on_new(
             config.get(), interceptor_name, on_new, ledger

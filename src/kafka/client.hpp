@@ -25,13 +25,16 @@ void check_settings(const Settings& settings);
 /** Makes librdkafka's client; it logs to `log` and notes its requests in `ledger`, both
    of which must outlive it.
 
+    @param events Which of librdkafka's events its queues carry besides those that they
+        carry always.
     @throws std::invalid_argument A setting is refused.
 */
 ClientHandle open_client(
     rd_kafka_type_t type,
     const Settings& settings,
     ClientLog& log,
-    RequestLedger* ledger = nullptr
+    RequestLedger* ledger = nullptr,
+    int events = RD_KAFKA_EVENT_NONE
 );
 
 /// Receives the report of the message that was produced with it as its mark. Called

@@ -91,6 +91,33 @@ Errc request_error(int code) noexcept {
     return is_retryable(make_error_code(error)) ? Errc::unavailable : error;
 }
 
+Errc group_error(int code) noexcept {
+    switch (code) {
+        case RD_KAFKA_RESP_ERR_ILLEGAL_GENERATION:
+        case RD_KAFKA_RESP_ERR_UNKNOWN_MEMBER_ID:
+        case RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID:
+        case RD_KAFKA_RESP_ERR__ASSIGNMENT_LOST:
+            return Errc::fenced;
+
+        case RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED:
+        case RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED:
+            return Errc::access_denied;
+
+        case RD_KAFKA_RESP_ERR_INVALID_GROUP_ID:
+        case RD_KAFKA_RESP_ERR_INCONSISTENT_GROUP_PROTOCOL:
+        case RD_KAFKA_RESP_ERR_INVALID_SESSION_TIMEOUT:
+        case RD_KAFKA_RESP_ERR_GROUP_MAX_SIZE_REACHED:
+            return Errc::invalid_request;
+
+        case RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE:
+        case RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET:
+            return Errc::history_changed;
+
+        default:
+            return request_error(code);
+    }
+}
+
 bool is_fenced(int code) noexcept {
     return code == RD_KAFKA_RESP_ERR__FENCED ||
            code == RD_KAFKA_RESP_ERR_PRODUCER_FENCED ||

@@ -21,6 +21,13 @@ Errc delivery_error(int code, bool in_doubt) noexcept;
 /// The same for a request that writes nothing: what can be retried is `unavailable`.
 Errc request_error(int code) noexcept;
 
+/** The same for a member of a consumer group. Pure.
+
+    `fenced`: the member is not one any more, or another one has its name;
+    `history_changed`: the records that were to come are gone.
+*/
+Errc group_error(int code) noexcept;
+
 /// Whether another producer of the same transactional id took over, or the cluster gave
 /// the transaction up in its place: nothing that this producer sends is taken any more.
 bool is_fenced(int code) noexcept;

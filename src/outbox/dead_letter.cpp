@@ -1,25 +1,12 @@
 // SPDX-License-Identifier: MIT
 #include <resilience/dead_letter.hpp>
 
-#include <cstddef>
+#include "short_reason.hpp"
+
 #include <string>
 #include <utility>
 
 namespace resilience {
-namespace {
-
-constexpr std::size_t longest_reason = 1000;
-
-// Cuts between characters: what is left is UTF-8 if the text was.
-std::string shortened(std::string text) {
-    if (text.size() <= longest_reason) return text;
-    std::size_t end = longest_reason;
-    while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xC0) == 0x80) --end;
-    text.resize(end);
-    return text;
-}
-
-}  // namespace
 
 Event dead_letter(const WindowEvent& row, const Failure& why, std::string_view suffix) {
     Event letter = row.event;
@@ -36,7 +23,7 @@ Event dead_letter(const WindowEvent& row, const Failure& why, std::string_view s
         letter.headers.emplace_back(std::string{name}, std::move(value));
     };
     add(dead_letter_topic_header, row.event.topic);
-    add(dead_letter_reason_header, shortened(why.message()));
+    add(dead_letter_reason_header, detail::short_reason(why));
     add(dead_letter_seq_header, std::to_string(row.seq));
     if (oversize) add(dead_letter_content_header, "left out");
     return letter;

@@ -117,3 +117,34 @@ TEST_CASE("a transactional id that is not allowed is not retryable") {
         Errc::invalid_request
     );
 }
+
+TEST_CASE("A member of a group learns that it is none any more, and what is gone") {
+    using resilience::kafka::detail::group_error;
+    for (const auto code :
+         {RD_KAFKA_RESP_ERR_ILLEGAL_GENERATION,
+          RD_KAFKA_RESP_ERR_UNKNOWN_MEMBER_ID,
+          RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID,
+          RD_KAFKA_RESP_ERR__ASSIGNMENT_LOST}) {
+        CHECK(group_error(code) == Errc::fenced);
+    }
+    CHECK(group_error(RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET) == Errc::history_changed);
+    CHECK(group_error(RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE) == Errc::history_changed);
+    CHECK(
+        group_error(RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED) == Errc::access_denied
+    );
+    CHECK(
+        group_error(RD_KAFKA_RESP_ERR_INCONSISTENT_GROUP_PROTOCOL) ==
+        Errc::invalid_request
+    );
+    // A later attempt may fare better.
+    for (const auto code :
+         {RD_KAFKA_RESP_ERR_REBALANCE_IN_PROGRESS,
+          RD_KAFKA_RESP_ERR_COORDINATOR_NOT_AVAILABLE,
+          RD_KAFKA_RESP_ERR_NOT_COORDINATOR,
+          RD_KAFKA_RESP_ERR_COORDINATOR_LOAD_IN_PROGRESS,
+          RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN,
+          RD_KAFKA_RESP_ERR__TRANSPORT}) {
+        CHECK(group_error(code) == Errc::unavailable);
+    }
+    CHECK(group_error(RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART) == Errc::bad_destination);
+}
