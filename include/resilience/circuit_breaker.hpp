@@ -18,13 +18,13 @@
 #include <resilience/detail/chosen_window.hpp>
 #include <resilience/detail/circuit_permit.hpp>
 #include <resilience/detail/failure_run.hpp>
+#include <resilience/detail/sync.hpp>
 
 #include <atomic>
 #include <chrono>
 #include <concepts>
 #include <cstdint>
 #include <memory>
-#include <mutex>
 #include <utility>
 #include <vector>
 
@@ -241,13 +241,13 @@ private:
         }
     }
 
-    std::atomic<std::uint64_t> word_{0};
-    std::atomic<const Settings*> settings_{nullptr};
+    detail::Atomic<std::uint64_t> word_{0};
+    detail::Atomic<const Settings*> settings_{nullptr};
     [[no_unique_address]] Observer observer_;
 
     alignas(64) detail::FailureRun run_;
 
-    std::mutex mutex_;
+    detail::Mutex mutex_;
     std::vector<std::unique_ptr<Settings>> kept_;
 };
 

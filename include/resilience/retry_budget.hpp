@@ -8,6 +8,7 @@
 #include <resilience/detail/bucket_law.hpp>
 #include <resilience/detail/budget_law.hpp>
 #include <resilience/detail/live_settings.hpp>
+#include <resilience/detail/sync.hpp>
 
 #include <algorithm>
 #include <atomic>
@@ -260,7 +261,7 @@ private:
         }
     }
 
-    std::atomic<std::int64_t> zero_;
+    detail::Atomic<std::int64_t> zero_;
     detail::LiveSettings<Settings> settings_;
 };
 

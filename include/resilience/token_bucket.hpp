@@ -8,6 +8,7 @@
 
 #include <resilience/detail/bucket_law.hpp>
 #include <resilience/detail/bucket_word.hpp>
+#include <resilience/detail/sync.hpp>
 
 #include <algorithm>
 #include <atomic>
@@ -230,10 +231,10 @@ private:
 
     // The latest start, in nanoseconds, of a reservation that had to wait. Until then the
     // bucket is spoken for, so a refund counts the refill up to then, not up to now.
-    std::atomic<std::int64_t> promised_{-detail::kTimeLimit};
+    detail::Atomic<std::int64_t> promised_{-detail::kTimeLimit};
 
     // Tokens ever returned by refunds.
-    std::atomic<std::uint64_t> returned_{0};
+    detail::Atomic<std::uint64_t> returned_{0};
 };
 
 inline detail::BucketLaw TokenBucket::make_law(const TokenBucketOptions& options) {

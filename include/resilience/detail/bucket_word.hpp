@@ -4,6 +4,7 @@
 
 #include <resilience/detail/bucket_law.hpp>
 #include <resilience/detail/shared_bucket_law.hpp>
+#include <resilience/detail/sync.hpp>
 
 #include <algorithm>
 #include <atomic>
@@ -127,7 +128,7 @@ public:
     /// the word has changed.
     std::int64_t propose_base(std::int64_t word, std::int64_t at) noexcept {
         const std::int64_t base = bases_[word & kSides].load();
-        std::atomic<std::int64_t>& idle = bases_[(word & kSides) ^ 1];
+        Atomic<std::int64_t>& idle = bases_[(word & kSides) ^ 1];
         const std::int64_t proposal = base_before(law_of(word), at);
         std::int64_t next = idle.load();
         if (word_.load() != word || next > base) return next;
@@ -295,11 +296,11 @@ private:
         return word_.compare_exchange_strong(word, translated) ? translated : word;
     }
 
-    std::atomic<std::int64_t> word_{-kUnit};
-    std::atomic<std::int64_t> bases_[kGrain];  // nanoseconds; those of one law only grow
+    Atomic<std::int64_t> word_{-kUnit};
+    Atomic<std::int64_t> bases_[kGrain];  // nanoseconds; those of one law only grow
     std::int8_t numbers_[kGrain]{0, 1, 2, 3};
     SharedBucketLaw laws_[2];
-    std::mutex replacing_;
+    Mutex replacing_;
 };
 
 }  // namespace resilience::detail

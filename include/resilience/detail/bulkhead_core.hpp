@@ -6,12 +6,12 @@
 #include <resilience/clock.hpp>
 
 #include <resilience/detail/bulkhead_law.hpp>
+#include <resilience/detail/sync.hpp>
 
 #include <algorithm>
 #include <array>
 #include <atomic>
 #include <cassert>
-#include <condition_variable>
 #include <cstdint>
 #include <mutex>
 
@@ -46,7 +46,7 @@ private:
     virtual void wake() noexcept = 0;
 
     WaitSpan span_{};
-    std::atomic<WaitEnd> end_{WaitEnd::undecided};
+    Atomic<WaitEnd> end_{WaitEnd::undecided};
     bool queued_ = false;
     bool waited_ = false;
     BulkheadWaiter* older_ = nullptr;
@@ -83,7 +83,7 @@ private:
 /// A thread that waits.
 class ThreadWaiter final : public BulkheadWaiter {
 public:
-    std::condition_variable woken;
+    ConditionVariable woken;
 
 private:
     void wake() noexcept override { woken.notify_one(); }
@@ -302,13 +302,13 @@ private:
         overloaded_.store(codel_.overloaded, std::memory_order_relaxed);
     }
 
-    alignas(64) std::atomic<Word> word_;
+    alignas(64) Atomic<Word> word_;
     // The limits of the present generation and of the one before or after it.
-    std::array<std::atomic<std::uint32_t>, 2> limits_;
-    std::atomic<std::uint32_t> queue_;  // of the options, for who holds no lock
-    std::atomic<bool> overloaded_{false};
+    std::array<Atomic<std::uint32_t>, 2> limits_;
+    Atomic<std::uint32_t> queue_;  // of the options, for who holds no lock
+    Atomic<bool> overloaded_{false};
 
-    alignas(64) mutable std::mutex mutex_;  // guards what follows
+    alignas(64) mutable Mutex mutex_;  // guards what follows
     BulkheadOptions options_;
     WaiterList waiters_;
     CodelState codel_;

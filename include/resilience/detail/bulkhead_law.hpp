@@ -5,6 +5,7 @@
 #include <resilience/clock.hpp>
 
 #include <resilience/detail/codel_law.hpp>
+#include <resilience/detail/sync.hpp>
 
 #include <atomic>
 #include <chrono>
@@ -95,7 +96,7 @@ constexpr bool must_give_back(WaitEnd wanted, WaitEnd found) noexcept {
 }
 
 /// Ends a wait unless it has ended; exactly one of all who try succeeds.
-inline bool claim(std::atomic<WaitEnd>& wait, WaitEnd end) noexcept {
+inline bool claim(Atomic<WaitEnd>& wait, WaitEnd end) noexcept {
     WaitEnd found = wait.load(std::memory_order_acquire);
     while (may_end(found)) {
         if (wait.compare_exchange_weak(

@@ -3,8 +3,8 @@
 #define RESILIENCE_DETAIL_FAILURE_RUN_HPP
 
 #include <resilience/detail/breaker_word.hpp>
+#include <resilience/detail/sync.hpp>
 
-#include <atomic>
 #include <cstdint>
 #include <limits>
 
@@ -49,7 +49,7 @@ private:
                                                                             : word + 1;
     }
 
-    std::atomic<std::uint64_t> word_{0};
+    Atomic<std::uint64_t> word_{0};
 };
 
 }  // namespace resilience::detail

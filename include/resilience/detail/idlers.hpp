@@ -6,10 +6,10 @@
 
 #include <resilience/detail/idle_law.hpp>
 #include <resilience/detail/short_lock.hpp>
+#include <resilience/detail/sync.hpp>
 
 #include <atomic>
 #include <chrono>
-#include <condition_variable>
 #include <cstdint>
 #include <mutex>
 
@@ -108,11 +108,11 @@ private:
 
     const std::chrono::nanoseconds spin_;
     // A wake-up needs both: they share a cache line.
-    alignas(64) std::atomic<std::uint32_t> word_{0};
+    alignas(64) Atomic<std::uint32_t> word_{0};
     std::uint32_t wake_ups_ = 0;  // given and not yet taken; guarded by mutex_
-    std::mutex mutex_;
+    Mutex mutex_;
     bool open_ = false;  // guarded by mutex_
-    std::condition_variable waking_;
+    ConditionVariable waking_;
 };
 
 }  // namespace resilience::detail

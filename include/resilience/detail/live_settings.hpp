@@ -2,6 +2,8 @@
 #ifndef RESILIENCE_DETAIL_LIVE_SETTINGS_HPP
 #define RESILIENCE_DETAIL_LIVE_SETTINGS_HPP
 
+#include <resilience/detail/sync.hpp>
+
 #include <atomic>
 #include <memory>
 #include <mutex>
@@ -35,9 +37,9 @@ public:
     }
 
 private:
-    std::atomic<const T*> current_{&first_};
+    Atomic<const T*> current_{&first_};
     const T first_;
-    std::mutex mutex_;
+    Mutex mutex_;
     std::vector<std::unique_ptr<const T>> kept_;
 };
 

@@ -3,6 +3,7 @@
 #define RESILIENCE_DETAIL_SHARED_BUCKET_LAW_HPP
 
 #include <resilience/detail/bucket_law.hpp>
+#include <resilience/detail/sync.hpp>
 
 #include <atomic>
 
@@ -18,7 +19,7 @@ public:
     void operator=(T value) noexcept { value_.store(value, std::memory_order_release); }
 
 private:
-    std::atomic<T> value_{};
+    Atomic<T> value_{};
 };
 
 /// The law of a bucket that may be given another one. Whoever reads it while it is

@@ -2,6 +2,8 @@
 #ifndef RESILIENCE_DETAIL_SHORT_LOCK_HPP
 #define RESILIENCE_DETAIL_SHORT_LOCK_HPP
 
+#include <resilience/detail/sync.hpp>
+
 #include <atomic>
 #include <cstdint>
 #include <thread>
@@ -43,10 +45,9 @@ private:
     static constexpr std::uint32_t free = 0;
     static constexpr std::uint32_t held = 1;
     static constexpr std::uint32_t awaited = 2;  // held, and somebody may sleep
-    static constexpr int looks = 64;
 
     void lock_contended() noexcept {
-        for (int i = 0; i < looks; ++i) {
+        for (int i = 0; i < contended_looks; ++i) {
             std::uint32_t seen = state_.load(std::memory_order_relaxed);
             if (seen == free &&
                 state_.compare_exchange_weak(
@@ -61,7 +62,7 @@ private:
         }
     }
 
-    std::atomic<std::uint32_t> state_{free};
+    Atomic<std::uint32_t> state_{free};
 };
 
 }  // namespace resilience::detail

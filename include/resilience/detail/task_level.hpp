@@ -7,6 +7,7 @@
 
 #include <resilience/detail/short_lock.hpp>
 #include <resilience/detail/space_waiter.hpp>
+#include <resilience/detail/sync.hpp>
 
 #include <atomic>
 #include <bit>
@@ -141,9 +142,9 @@ private:
 
     std::uint64_t head_seen_ = 0;
     TimePoint earliest_ = TimePoint::max();  // no deadline in the ring is before this
-    std::atomic<std::uint64_t> tail_{0};
+    Atomic<std::uint64_t> tail_{0};
 
-    alignas(64) std::atomic<std::uint64_t> head_{0};
+    alignas(64) Atomic<std::uint64_t> head_{0};
     std::uint64_t tail_seen_ = 0;
 
 public:

@@ -9,6 +9,7 @@
 #include <resilience/detail/priority_law.hpp>
 #include <resilience/detail/short_lock.hpp>
 #include <resilience/detail/space_waiter.hpp>
+#include <resilience/detail/sync.hpp>
 #include <resilience/detail/task_level.hpp>
 
 #include <array>
@@ -79,7 +80,7 @@ public:
     /// falls asleep, so it looks a few times before it waits.
     Offer offer_or_block(SpaceWaiter& waiter) noexcept {
         Offer answer = offer_or_wait(waiter, false);
-        for (int looks = 0; answer == Offer::full && looks < 64; ++looks) {
+        for (int looks = 0; answer == Offer::full && looks < contended_looks; ++looks) {
             pause_briefly();
             if (at(waiter.priority()).had_room()) answer = offer_or_wait(waiter, false);
         }
@@ -286,9 +287,9 @@ private:
     std::array<TaskLevel, priority_count> levels_;
 
     alignas(64) ShortLock consumers_;
-    std::uint64_t turn_ = 0;           // guarded by consumers_
-    std::atomic<bool> halted_{false};  // written under consumers_
-    std::atomic<bool> closed_{false};
+    std::uint64_t turn_ = 0;      // guarded by consumers_
+    Atomic<bool> halted_{false};  // written under consumers_
+    Atomic<bool> closed_{false};
     Idlers idlers_;
 };
 
