@@ -109,7 +109,7 @@ TEST_CASE("M13, M14, M15, O3, X2: the documented settings have the documented de
          "RELAY_BATCH_SIZE=100",
          "RELAY_MODE=",
          "RELAY_LANES=4",
-         "RELAY_CHUNK_SIZE=5000",
+         "RELAY_CHUNK_SIZE=2500",
          "RELAY_POISON=halt_lane",
          "RELAY_FIRST=untouched",
          "RELAY_OUTBOX=",

@@ -25,6 +25,8 @@ namespace resilience::modules::relay {
 namespace {
 
 constexpr std::chrono::milliseconds longest_poll{20};
+// Several lanes share the memory of the program.
+constexpr std::size_t chunk_bytes = 2 * 1024 * 1024;
 
 LaneGroupOptions group_options(
     const RelaySettings& settings, const LaneBeginnings& beginnings
@@ -32,6 +34,7 @@ LaneGroupOptions group_options(
     LaneGroupOptions options;
     options.lanes = static_cast<int>(settings.lanes);
     options.relay.chunk_rows = static_cast<std::size_t>(settings.chunk_size);
+    options.relay.chunk_bytes = chunk_bytes;
     options.relay.poll_interval = std::min(settings.poll_interval, longest_poll);
     options.relay.poison =
         settings.poison == "dlq" ? PoisonPolicy::dlq : PoisonPolicy::halt_lane;

@@ -125,12 +125,30 @@ bool Process::stopped() const {
     return false;
 }
 
-std::int64_t Process::resident_kib() const {
+std::int64_t Process::status_kib(const char* name) const {
     std::ifstream file("/proc/" + std::to_string(pid_) + "/status");
     for (std::string line; std::getline(file, line);) {
-        if (line.starts_with("VmRSS:")) return std::stoll(line.substr(6));
+        if (line.starts_with(name)) return std::stoll(line.substr(std::strlen(name)));
     }
     return 0;
+}
+
+std::int64_t Process::resident_kib() const { return status_kib("VmRSS:"); }
+
+std::int64_t Process::peak_resident_kib() const { return status_kib("VmHWM:"); }
+
+std::chrono::milliseconds Process::cpu_time() const {
+    std::ifstream file("/proc/" + std::to_string(pid_) + "/stat");
+    std::string text;
+    std::getline(file, text);
+    // The name in parentheses may hold anything; utime and stime are fields 14 and 15.
+    std::istringstream fields{text.substr(text.rfind(')') + 1)};
+    std::string skipped;
+    for (int field = 3; field < 14; ++field) fields >> skipped;
+    std::int64_t user = 0;
+    std::int64_t system = 0;
+    fields >> user >> system;
+    return std::chrono::milliseconds{(user + system) * 1000 / ::sysconf(_SC_CLK_TCK)};
 }
 
 std::string shell(const std::string& command, const Environment& environment) {

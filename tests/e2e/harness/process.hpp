@@ -47,10 +47,15 @@ public:
     /// Whether SIGSTOP holds it.
     bool stopped() const;
     std::string output() const;
-    /// Resident memory in KiB.
+    /// Resident memory in KiB, now and at most so far.
     std::int64_t resident_kib() const;
+    std::int64_t peak_resident_kib() const;
+    /// Time that a core worked for it, in user and in kernel mode.
+    std::chrono::milliseconds cpu_time() const;
 
 private:
+    std::int64_t status_kib(const char* name) const;
+
     pid_t pid_ = -1;
     std::optional<int> exit_;
     std::filesystem::path log_;

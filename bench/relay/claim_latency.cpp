@@ -3,11 +3,11 @@
 // system is otherwise idle: one event every 50 ms, written through a connection of its
 // own.
 //
-// Run:    eval "$(scripts/services env)"; bench_relay_latency [events]
+// Run:    eval "$(scripts/services env)"; bench_claim_latency [events]
 // Prints: quantiles, for polling with the default settings and others, and for a writer
 //         that wakes the relay.
 #include "bench/median.hpp"
-#include "bench/relay_bench.hpp"
+#include "bench/relay/relay_bench.hpp"
 
 #include <resilience/kafka/kafka_sink.hpp>
 #include <resilience/outbox.hpp>
@@ -46,16 +46,6 @@ struct Times {
     TimePoint acknowledged;
 };
 
-Event make_event(const std::string& topic, std::size_t number) {
-    const std::string user = "user-" + std::to_string(number);
-    return {
-        .aggregate_type = "user",
-        .aggregate_id = user,
-        .event_type = "user.created",
-        .event_data = R"({"text":")" + std::string(280, 'x') + R"("})",
-        .topic = topic};
-}
-
 // Writes the events, waits until the last is acknowledged, and stops the relay.
 net::awaitable<void> write_events(
     postgres::Pool& pool,
@@ -75,7 +65,7 @@ net::awaitable<void> write_events(
         value_of(co_await postgres::with_transaction(
             pool,
             [&](postgres::Transaction& transaction) -> net::awaitable<Result<void>> {
-                auto event = make_event(topic, i);
+                auto event = numbered_event(topic, i);
                 auto written = co_await outbox.append(transaction, std::move(event));
                 if (!written) co_return written.error();
                 id = written->to_string();
@@ -153,7 +143,7 @@ void measure(RelayBench& bench, const Scenario& scenario) {
 
 int main(int argc, char** argv) try {
     const std::size_t events = argc > 1 ? std::stoul(argv[1]) : 400;
-    RelayBench bench{"relay_latency"};
+    RelayBench bench{"claim_latency"};
     std::printf(
         "%-44s %6s %8s %8s %8s %8s\n",
         "commit to acknowledgement",
@@ -178,6 +168,6 @@ int main(int argc, char** argv) try {
     }
     return 0;
 } catch (const std::exception& e) {
-    std::fprintf(stderr, "bench_relay_latency: %s\n", e.what());
+    std::fprintf(stderr, "bench_claim_latency: %s\n", e.what());
     return 1;
 }

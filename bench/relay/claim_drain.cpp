@@ -2,10 +2,10 @@
 // Drains a backlog from PostgreSQL into a topic of four partitions, with the relay as its
 // program runs it, for the default batch of 100 and for 1,000.
 //
-// Run:    eval "$(scripts/services env)"; build/release/bench/bench_relay_drain [events]
+// Run:    eval "$(scripts/services env)"; build/release/bench/bench_claim_drain [events]
 //         [batch sizes...]
 // Prints: for each batch size the rate, and the time of each stage per batch.
-#include "bench/relay_bench.hpp"
+#include "bench/relay/relay_bench.hpp"
 
 #include <resilience/kafka/kafka_sink.hpp>
 
@@ -103,10 +103,10 @@ int main(int argc, char** argv) try {
         sizes.push_back(std::stoul(arguments[i]));
     }
     if (sizes.empty()) sizes = {100, 1000};
-    RelayBench bench{"relay_drain"};
+    RelayBench bench{"claim_drain"};
     for (const auto size : sizes) drain(bench, events, size);
     return 0;
 } catch (const std::exception& e) {
-    std::fprintf(stderr, "bench_relay_drain: %s\n", e.what());
+    std::fprintf(stderr, "bench_claim_drain: %s\n", e.what());
     return 1;
 }

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: MIT
-#ifndef RESILIENCE_BENCH_RELAY_BENCH_HPP
-#define RESILIENCE_BENCH_RELAY_BENCH_HPP
+#ifndef RESILIENCE_BENCH_RELAY_RELAY_BENCH_HPP
+#define RESILIENCE_BENCH_RELAY_RELAY_BENCH_HPP
 
 #include <modules/backing/database.hpp>
 
 #include <resilience/asio/result.hpp>
 #include <resilience/clock.hpp>
+#include <resilience/event.hpp>
 #include <resilience/kafka/producer_options.hpp>
 #include <resilience/relay.hpp>
 
@@ -19,6 +20,7 @@
 #include <span>
 #include <stdexcept>
 #include <string>
+#include <string_view>
 #include <type_traits>
 #include <utility>
 #include <vector>
@@ -42,6 +44,7 @@ public:
     const modules::backing::DatabaseSettings& database() const { return database_; }
     /// What the relay program gives its sink.
     kafka::ProducerOptions producer() const { return {.brokers = brokers_}; }
+    const std::string& brokers() const { return brokers_; }
     const std::string& topic() const { return topic_; }
 
     /// Deletes the topic and makes another.
@@ -49,6 +52,12 @@ public:
 
     /// Runs SQL on the database; @throws std::runtime_error It failed.
     void run_sql(const std::string& sql) const;
+
+    /// The only column of the only row; @throws std::runtime_error It failed.
+    std::string ask_sql(const std::string& sql) const;
+
+    /// Prints what the figures depend on of PostgreSQL, librdkafka and the broker.
+    void print_settings() const;
 
 private:
     void delete_topic() noexcept;
@@ -60,6 +69,15 @@ private:
     std::string topic_;
     int topics_ = 0;
 };
+
+/// 300 bytes of JSON that begin with the number, and are hardly compressible.
+std::string numbered_content(std::size_t number);
+
+/// An event about user `number`, with @ref numbered_content.
+Event numbered_event(const std::string& topic, std::size_t number);
+
+/// The number in the content of a @ref numbered_event.
+std::size_t number_of(std::string_view content);
 
 /// Time that passed in one of the relay's stages.
 struct StageTime {

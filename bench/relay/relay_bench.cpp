@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "bench/relay_bench.hpp"
+#include "bench/relay/relay_bench.hpp"
 
 #include <modules/migrations/schema.hpp>
 
@@ -9,11 +9,13 @@
 
 #include <librdkafka/rdkafka.h>
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <cstdio>
 #include <cstdlib>
 #include <memory>
+#include <random>
 
 #include <unistd.h>
 
@@ -29,6 +31,10 @@ struct Destroy {
     void operator()(rd_kafka_event_t* p) const { rd_kafka_event_destroy(p); }
     void operator()(rd_kafka_NewTopic_t* p) const { rd_kafka_NewTopic_destroy(p); }
     void operator()(rd_kafka_DeleteTopic_t* p) const { rd_kafka_DeleteTopic_destroy(p); }
+    void operator()(rd_kafka_ConfigResource_t* p) const {
+        rd_kafka_ConfigResource_destroy(p);
+    }
+    void operator()(const rd_kafka_metadata_t* p) const { rd_kafka_metadata_destroy(p); }
 };
 template <class T>
 using Owned = std::unique_ptr<T, Destroy>;
@@ -60,7 +66,7 @@ DatabaseSettings server_of_environment() {
 }
 
 // Runs `sql` on a connection whose statements may take minutes.
-void run_sql_on(const DatabaseSettings& settings, const std::string& sql) {
+postgres::Rows run_sql_on(const DatabaseSettings& settings, const std::string& sql) {
     net::io_context io;
     postgres::Connection connection{
         io.get_executor(),
@@ -70,10 +76,12 @@ void run_sql_on(const DatabaseSettings& settings, const std::string& sql) {
          .password = settings.password,
          .database = settings.name,
          .query_timeout = std::chrono::minutes{5}}};
+    postgres::Rows rows;
     run(io, [&]() -> net::awaitable<void> {
         value_of(co_await connection.async_connect(net::use_awaitable));
-        value_of(co_await connection.async_execute(sql, {}, net::use_awaitable));
+        rows = value_of(co_await connection.async_execute(sql, {}, net::use_awaitable));
     }());
+    return rows;
 }
 
 void migrate(const DatabaseSettings& settings) {
@@ -118,6 +126,43 @@ void make_topic(const std::string& brokers, const std::string& name, int partiti
     if (count != 1 || rd_kafka_topic_result_error(results[0])) {
         throw std::runtime_error("Kafka does not make the topic " + name);
     }
+}
+
+// Those of one broker, as it tells them.
+std::string broker_settings(const std::string& brokers) {
+    const auto admin = admin_of(brokers);
+    const rd_kafka_metadata_t* asked = nullptr;
+    if (rd_kafka_metadata(admin.get(), 0, nullptr, &asked, 10'000) != 0) return " silent";
+    const Owned<const rd_kafka_metadata_t> metadata{asked};
+    if (metadata->broker_cnt < 1) return " none";
+    const Owned<rd_kafka_queue_t> queue{rd_kafka_queue_new(admin.get())};
+    const Owned<rd_kafka_ConfigResource_t> broker{rd_kafka_ConfigResource_new(
+        RD_KAFKA_RESOURCE_BROKER, std::to_string(metadata->brokers[0].id).c_str()
+    )};
+    rd_kafka_ConfigResource_t* resources[] = {broker.get()};
+    rd_kafka_DescribeConfigs(admin.get(), resources, 1, nullptr, queue.get());
+    const Owned<rd_kafka_event_t> event{rd_kafka_queue_poll(queue.get(), 10'000)};
+    if (!event || rd_kafka_event_error(event.get())) return " silent";
+    std::size_t count = 0;
+    const auto* described = rd_kafka_DescribeConfigs_result_resources(
+        rd_kafka_event_DescribeConfigs_result(event.get()), &count
+    );
+    if (count != 1) return " silent";
+    const auto* entries = rd_kafka_ConfigResource_configs(described[0], &count);
+    std::string text;
+    for (std::size_t i = 0; i < count; ++i) {
+        const std::string name = rd_kafka_ConfigEntry_name(entries[i]);
+        const char* value = rd_kafka_ConfigEntry_value(entries[i]);
+        for (const char* wanted :
+             {"num.io.threads",
+              "num.network.threads",
+              "log.flush.interval.messages",
+              "min.insync.replicas",
+              "transaction.state.log.replication.factor"}) {
+            if (value && name == wanted) text += ' ' + name + '=' + value;
+        }
+    }
+    return text;
 }
 
 class Stopwatch {
@@ -167,6 +212,32 @@ void RelayBench::renew_topic(int partitions) {
 
 void RelayBench::run_sql(const std::string& sql) const { run_sql_on(database_, sql); }
 
+std::string RelayBench::ask_sql(const std::string& sql) const {
+    const auto rows = run_sql_on(database_, sql);
+    if (rows.size() != 1) throw std::runtime_error("not one row: " + sql);
+    return std::string{rows[0].text(0)};
+}
+
+void RelayBench::print_settings() const {
+    std::string database = "PostgreSQL " + ask_sql("SHOW server_version");
+    for (const char* name :
+         {"fsync",
+          "synchronous_commit",
+          "shared_buffers",
+          "wal_level",
+          "max_wal_size",
+          "checkpoint_timeout"}) {
+        database += std::string{", "} + name + '=' + ask_sql(std::string{"SHOW "} + name);
+    }
+    std::printf("%s\n", database.c_str());
+    std::printf(
+        "librdkafka %s; broker:%s\n\n",
+        rd_kafka_version_str(),
+        broker_settings(brokers_).c_str()
+    );
+    std::fflush(stdout);
+}
+
 void RelayBench::delete_topic() noexcept {
     if (topic_.empty()) return;
     try {
@@ -181,6 +252,31 @@ void RelayBench::delete_topic() noexcept {
         std::fprintf(stderr, "%s: not deleted: %s\n", topic_.c_str(), error.what());
     }
     topic_.clear();
+}
+
+std::string numbered_content(std::size_t number) {
+    std::string text = R"({"n": )" + std::to_string(number) + R"(, "text": ")";
+    // Nothing that compression would make little of.
+    std::minstd_rand random{static_cast<std::uint32_t>(number) + 1};
+    while (text.size() < 298) text += "0123456789abcdef"[random() % 16];
+    return text + R"("})";
+}
+
+Event numbered_event(const std::string& topic, std::size_t number) {
+    const std::string user = "user-" + std::to_string(number);
+    return {
+        .aggregate_type = "user",
+        .aggregate_id = user,
+        .event_type = "user.updated",
+        .event_data = numbered_content(number),
+        .topic = topic};
+}
+
+std::size_t number_of(std::string_view content) {
+    std::size_t number = 0;
+    const auto begin = std::min(content.find(": "), content.size() - 2) + 2;
+    std::from_chars(content.data() + begin, content.data() + content.size(), number);
+    return number;
 }
 
 net::awaitable<Result<std::vector<ClaimedEvent>>> TimedSource::claim(std::size_t limit) {

@@ -7,6 +7,7 @@
 // Prints: for one event per transaction the quantiles of a commit, back to back and with
 //         pauses; for 5,000 the events per second.
 #include "bench/median.hpp"
+#include "bench/relay/bare_producer.hpp"
 
 #include <resilience/kafka/lane_producer.hpp>
 
@@ -15,7 +16,6 @@
 
 #include <librdkafka/rdkafka.h>
 
-#include <array>
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
@@ -30,6 +30,7 @@
 namespace {
 
 using namespace resilience;
+using bench::BareProducer;
 using std::chrono::milliseconds;
 using Seconds = std::chrono::duration<double>;
 
@@ -38,74 +39,6 @@ const std::string payload = R"({"text":")" + std::string(288, 'x') + R"("})";
 struct Server {
     std::string brokers;
     std::string topic;
-};
-
-void require(rd_kafka_error_t* error) {
-    if (error) throw std::runtime_error(rd_kafka_error_string(error));
-}
-
-// The peer: librdkafka with the settings of the lane and nothing around it.
-class BareProducer {
-public:
-    explicit BareProducer(const Server& server) : topic_(server.topic) {
-        std::array<char, 512> reason{};
-        rd_kafka_conf_t* conf = rd_kafka_conf_new();
-        const std::array<std::array<std::string, 2>, 8> settings{
-            {{"bootstrap.servers", server.brokers},
-             {"transactional.id", "bare." + server.topic},
-             {"transaction.timeout.ms", "20000"},
-             {"linger.ms", "1"},
-             {"socket.nagle.disable", "true"},
-             {"compression.codec", "lz4"},
-             {"partitioner", "murmur2_random"},
-             {"queue.buffering.max.messages", "100000"}}};
-        for (const auto& [name, value] : settings) {
-            rd_kafka_conf_set(
-                conf, name.c_str(), value.c_str(), reason.data(), reason.size()
-            );
-        }
-        rd_kafka_conf_set_dr_msg_cb(
-            conf, [](rd_kafka_t*, const rd_kafka_message_t*, void*) {}
-        );
-        client_ = rd_kafka_new(RD_KAFKA_PRODUCER, conf, reason.data(), reason.size());
-        if (!client_) throw std::runtime_error(reason.data());
-        require(rd_kafka_init_transactions(client_, 30'000));
-        handle_ = rd_kafka_topic_new(client_, topic_.c_str(), nullptr);
-        const rd_kafka_metadata_t* metadata = nullptr;
-        if (rd_kafka_metadata(client_, 0, handle_, &metadata, 10'000) == 0) {
-            rd_kafka_metadata_destroy(metadata);
-        }
-    }
-    ~BareProducer() {
-        rd_kafka_topic_destroy(handle_);
-        rd_kafka_destroy(client_);
-    }
-    BareProducer(const BareProducer&) = delete;
-    BareProducer& operator=(const BareProducer&) = delete;
-
-    void commit(std::size_t count) {
-        require(rd_kafka_begin_transaction(client_));
-        for (std::size_t i = 0; i < count; ++i) {
-            const std::string key = "user-" + std::to_string(i % 1000);
-            const int refused = rd_kafka_produce(
-                handle_,
-                RD_KAFKA_PARTITION_UA,
-                RD_KAFKA_MSG_F_COPY,
-                const_cast<char*>(payload.data()),
-                payload.size(),
-                key.data(),
-                key.size(),
-                nullptr
-            );
-            if (refused != 0) throw std::runtime_error("produce");
-        }
-        require(rd_kafka_commit_transaction(client_, -1));
-    }
-
-private:
-    std::string topic_;
-    rd_kafka_t* client_ = nullptr;
-    rd_kafka_topic_t* handle_ = nullptr;
 };
 
 class Lane {
@@ -225,9 +158,9 @@ int main(int argc, char** argv) try {
         "bench_kafka_lane_" +
             std::to_string(WallClock::now().time_since_epoch().count())};
     std::printf("librdkafka %s\n", rd_kafka_version_str());
-    BareProducer bare(server);
+    BareProducer bare{server.brokers, server.topic};
     Lane lane(server);
-    const auto one_bare = [&] { bare.commit(1); };
+    const auto one_bare = [&] { bare.commit(1, {payload}); };
     const auto one = [&] { lane.commit(); };
     lane.prepare(1);
     print_latency("1 event, bare", rounds, {}, one_bare);
@@ -237,7 +170,9 @@ int main(int argc, char** argv) try {
     constexpr std::size_t many = 5000;
     lane.prepare(many);
     for (int i = 0; i < 3; ++i) {
-        print_rate("5,000 events, bare", rounds / 10, many, [&] { bare.commit(many); });
+        print_rate("5,000 events, bare", rounds / 10, many, [&] {
+            bare.commit(many, {payload});
+        });
         print_rate("5,000 events, lane", rounds / 10, many, one);
     }
     const auto snapshot = lane.snapshot();
