@@ -42,11 +42,13 @@ extern const char* const reset_stale_row;
 extern const char* const settle;
 extern const char* const stale_rows;
 extern const char* const window_barrier;
+extern const char* const window_extent;
 extern const char* const window_gate;
 extern const char* const window_gate_durably;
 extern const char* const window_identity;
 extern const char* const window_in_order;
 extern const char* const window_look;
+extern const char* const window_picked;
 extern const char* const window_session;
 extern const char* const window_sorted;
 

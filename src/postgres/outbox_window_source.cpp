@@ -23,11 +23,24 @@ namespace resilience::postgres {
 namespace {
 
 constexpr std::size_t most_rows = 100'000;
-// After the columns that read_event() takes.
-constexpr std::size_t found_column = 12;
+// After the columns that read_event() takes: what the statement tells of the window.
+constexpr std::size_t told = 12;
+constexpr auto no_seq = std::numeric_limits<std::int64_t>::max();
+// Larger windows, in multiples of `most_sorted`, are never gone through in one statement.
+constexpr std::int64_t most_picked = 50;
 
 Statement once(std::string_view text, std::vector<Parameter> values = {}) {
     return {std::string{text}, std::move(values)};
+}
+
+using Events = std::vector<WindowEvent>;
+
+void append(Events& events, const Rows& rows) {
+    events.reserve(events.size() + rows.size());
+    for (const auto row : rows) {
+        auto read = read_event(row);
+        events.push_back({std::move(read.event), read.seq, std::move(read.defect)});
+    }
 }
 
 Result<Lsn> read_lsn(const Row& row, std::size_t column) {
@@ -54,6 +67,10 @@ struct OutboxWindowSource::Impl {
     struct Large {
         std::string seen;
         std::string window;
+        // How many rows it has, as far as they were counted, and a seq that none is
+        // above; 0 until it has been necessary to know.
+        std::int64_t rows = 0;
+        std::int64_t last = 0;
     };
     std::map<int, Large> large;
 
@@ -183,16 +200,23 @@ struct OutboxWindowSource::Impl {
         co_return Result<void>{};
     }
 
-    Statement statement(const char* text, const WindowSlice& slice) const {
-        auto values = parameters(
+    static std::vector<Parameter> window_values(const WindowSlice& slice) {
+        return parameters(
             slice.lane,
             slice.seen.empty() ? first_snapshot : std::string_view{slice.seen},
             slice.window,
-            slice.last_seq,
-            slice.bytes,
-            slice.limit
+            slice.last_seq
         );
-        if (text == sql::window_sorted) values.emplace_back(options.most_sorted);
+    }
+
+    template <class... More>
+    static Statement statement(
+        const char* text, const WindowSlice& slice, const More&... more
+    ) {
+        auto values = window_values(slice);
+        values.emplace_back(slice.bytes);
+        values.emplace_back(slice.limit);
+        (values.emplace_back(more), ...);
         return once(text, std::move(values));
     }
 
@@ -200,6 +224,86 @@ struct OutboxWindowSource::Impl {
         const auto at = large.find(slice.lane);
         return at != large.end() && at->second.seen == slice.seen &&
                at->second.window == slice.window;
+    }
+
+    // A slice of a window that can be sorted; nothing when the window is too large.
+    net::awaitable<Result<std::optional<Events>>> read_sorted(const WindowSlice& slice) {
+        const auto rows =
+            co_await ask_once(statement(sql::window_sorted, slice, options.most_sorted));
+        if (!rows) co_return rows.error();
+        if (!rows->empty()) {
+            const auto found = (*rows)[0].int64(told);
+            if (!found) co_return found.error();
+            if (*found > options.most_sorted) co_return std::nullopt;
+        }
+        Events events;
+        append(events, *rows);
+        co_return std::move(events);
+    }
+
+    // A slice of a large window. Goes through the table by seq, but at first no further
+    // than the window is large: between its rows there may be a hundred times as much.
+    net::awaitable<Result<Events>> read_large(const WindowSlice& slice) {
+        Events events;
+        Large known = large[slice.lane];
+        const std::int64_t most = most_picked * options.most_sorted;
+        WindowSlice rest = slice;
+        while (known.last == 0 || rest.last_seq < known.last) {
+            auto end = known.last == 0 ? no_seq : known.last;
+            // Before the first delivery nothing of the lane is outside the window.
+            if (!slice.seen.empty()) {
+                const auto stretch = std::max(options.most_sorted, known.rows);
+                end = rest.last_seq + std::min(stretch, end - rest.last_seq);
+            }
+            const auto full = co_await walk(rest, end, events);
+            if (!full) co_return full.error();
+            if (*full || end == no_seq) break;
+            if (known.last == 0) {
+                const auto extent = co_await measure(rest, most);
+                if (!extent) co_return extent.error();
+                known = *extent;
+                large[slice.lane] = known;
+            }
+            if (known.rows > most || rest.last_seq >= known.last) continue;
+            const auto rows = co_await ask_once(statement(sql::window_picked, rest));
+            if (!rows) co_return rows.error();
+            append(events, *rows);
+            break;
+        }
+        co_return std::move(events);
+    }
+
+    // Adds the rows of the slice up to the seq `end`, and takes them off the slice. Tells
+    // whether that has filled it.
+    net::awaitable<Result<bool>> walk(
+        WindowSlice& slice, std::int64_t end, Events& events
+    ) {
+        const auto rows = co_await ask_once(statement(sql::window_in_order, slice, end));
+        if (!rows) co_return rows.error();
+        append(events, *rows);
+        slice.last_seq = end;
+        if (rows->empty()) co_return false;
+        const auto bytes = (*rows)[rows->size() - 1].int64(told);
+        if (!bytes) co_return bytes.error();
+        const auto size = static_cast<std::size_t>(*bytes);
+        if (rows->size() == slice.limit || size >= slice.bytes) co_return true;
+        slice.limit -= rows->size();
+        slice.bytes -= size;
+        co_return false;
+    }
+
+    // What there is of a large window above the slice's last seq.
+    net::awaitable<Result<Large>> measure(const WindowSlice& slice, std::int64_t most) {
+        auto values = window_values(slice);
+        values.emplace_back(most + 1);
+        const auto rows = co_await ask_once(once(sql::window_extent, std::move(values)));
+        if (!rows) co_return rows.error();
+        const auto count = (*rows)[0].int64(0);
+        if (!count) co_return count.error();
+        const auto last = (*rows)[0].int64(*count > most ? 2 : 1);
+        if (!last) co_return last.error();
+        co_return Large{
+            slice.seen, slice.window, *count, std::max(*last, slice.last_seq)};
     }
 };
 
@@ -274,40 +378,21 @@ net::awaitable<Result<std::vector<WindowEvent>>> OutboxWindowSource::read(
     const auto begin = slice.seen.empty() ? std::optional<std::uint64_t>{1}
                                           : end_of_snapshot(slice.seen);
     if (!begin) co_return wrong("seen: is no snapshot");
-    std::vector<WindowEvent> events;
-    if (slice.seen == slice.window) co_return events;
+    if (slice.seen == slice.window) co_return Events{};
     const auto end = end_of_snapshot(slice.window);
     if (!end) co_return wrong("window: is no snapshot");
     if (*begin > *end) co_return wrong("window: is earlier than seen");
     const auto known = co_await impl_->check_reached(*end);
     if (!known) co_return known.error();
 
-    Rows rows;
-    bool large = impl_->is_large(slice);
-    if (!large) {
+    if (!impl_->is_large(slice)) {
         impl_->large.erase(slice.lane);
-        auto sorted =
-            co_await impl_->ask_once(impl_->statement(sql::window_sorted, slice));
+        auto sorted = co_await impl_->read_sorted(slice);
         if (!sorted) co_return std::move(sorted).error();
-        rows = std::move(*sorted);
-        if (!rows.empty()) {
-            const auto found = rows[0].int64(found_column);
-            if (!found) co_return found.error();
-            large = *found > impl_->options.most_sorted;
-        }
-    }
-    if (large) {
-        auto next =
-            co_await impl_->ask_once(impl_->statement(sql::window_in_order, slice));
-        if (!next) co_return std::move(next).error();
-        rows = std::move(*next);
+        if (*sorted) co_return std::move(**sorted);
         impl_->large[slice.lane] = {slice.seen, slice.window};
     }
-    events.reserve(rows.size());
-    for (const auto row : rows) {
-        auto read = read_event(row);
-        events.push_back({std::move(read.event), read.seq, std::move(read.defect)});
-    }
+    auto events = co_await impl_->read_large(slice);
     co_return events;
 }
 

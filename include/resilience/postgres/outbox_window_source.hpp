@@ -17,7 +17,7 @@ namespace resilience::postgres {
 
 /// Settings of an @ref OutboxWindowSource.
 struct OutboxWindowSourceOptions {
-    /// Where the server is. Its `query_timeout` bounds each operation, the wait of `gate`
+    /// Where the server is. Its `query_timeout` bounds each statement, the wait of `gate`
     /// included. A pooler that changes servers or sessions between statements must not be
     /// between.
     ConnectionOptions connection{};
@@ -27,7 +27,9 @@ struct OutboxWindowSourceOptions {
     std::size_t max_connections = 8;
 
     /// Rows of one lane and window up to which a slice is found by sorting them; above,
-    /// by going through the table in order of `seq`. 1 to 1,000,000; default 20,000.
+    /// by going through the table in order of `seq`. Where that leads through more rows
+    /// than the window has, a window of up to 50 times as many is gone through instead.
+    /// 1 to 1,000,000; default 20,000.
     std::int64_t most_sorted = 20'000;
 };
 
@@ -35,8 +37,10 @@ struct OutboxWindowSourceOptions {
 
     Needs the primary: the snapshots of a standby do not order its commits (I5) and it
     cannot be made durable from there. Writes nothing but the empty log record of `gate`.
-    `look` and `read` are one statement each and cost what the window holds, however many
-    rows are older or dead, also while somebody holds a snapshot.
+    `look` and `read` are one statement each, and cost what the window holds, however many
+    rows are older or dead, also while somebody holds a snapshot. A slice of a large
+   window may take more statements. Only of a window too large to be gone through
+   (`most_sorted`) does the cost grow with what lies before it, and no statement's does.
 
     While it has a connection no relay can claim rows of the table (@ref first_seen);
     while one does, or is about to, no connection is opened and operations that need one

@@ -160,7 +160,7 @@ TEST_CASE("windows: a poll costs what the window holds, however much is old or d
             return sum;
         };
         const auto in_order =
-            co_await explain(pg::sql::window_in_order, last + ", 4000000, 5000");
+            co_await explain(pg::sql::window_in_order, last + ", 4000000, 5000, 1000000");
         INFO(in_order);
         CHECK(in_order.find("Seq Scan") == std::string::npos);
         CHECK(in_order.find("outbox_events_seq") != std::string::npos);
@@ -176,10 +176,18 @@ TEST_CASE("windows: a poll costs what the window holds, however much is old or d
         INFO(sorted);
         CHECK(sorted.find("Seq Scan") == std::string::npos);
         CHECK(sorted.find("outbox_events_window") != std::string::npos);
-        CHECK(sorted.find("(xid = ANY") != std::string::npos);
+        CHECK(sorted.find("(lane = $1) AND (xid = open.xid)") != std::string::npos);
         CHECK(sorted.find("(xid >= pg_snapshot_xmax(") != std::string::npos);
         CHECK(sorted.find("actual rows=3 loops=1") != std::string::npos);
         CHECK(blocks(sorted) < 100);
+        const auto picked = co_await explain(pg::sql::window_picked, "0, 4000000, 5000");
+        INFO(picked);
+        CHECK(picked.find("outbox_events_window") != std::string::npos);
+        CHECK(blocks(picked) < 100);
+        const auto extent = co_await explain(pg::sql::window_extent, "0, 5000");
+        INFO(extent);
+        CHECK(extent.find("outbox_events_window") != std::string::npos);
+        CHECK(blocks(extent) < 100);
         co_await execute(holder, "COMMIT");
     });
 }
