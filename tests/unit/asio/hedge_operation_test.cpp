@@ -18,6 +18,7 @@
 #include <future>
 #include <optional>
 #include <stdexcept>
+#include <utility>
 #include <vector>
 
 RESILIENCE_COUNT_ALLOCATIONS;
@@ -92,6 +93,30 @@ TEST_CASE("hedge: no attempt is made after the caller's cancellation") {
     REQUIRE(result);
     CHECK(result->error() == Errc::cancelled);
     CHECK(hedge.snapshot().calls == 1);
+}
+
+TEST_CASE("hedge: an attempt that goes on after the cancellation is not hedged") {
+    World world;
+    RetryBudget budget{{}, world.start};
+    Hedge hedge{kAfter100ms, budget};
+    Timer timer{world.context.get_executor()};
+    net::cancellation_signal signal;
+    std::optional<Result<void>> result;
+    async_with_hedge(
+        world.context.get_executor(),
+        hedge,
+        [&](std::uint32_t, auto token) {
+            return async_wait_undeterred(timer, world.start + 300ms, std::move(token));
+        },
+        net::bind_cancellation_slot(signal.slot(), [&](Result<void> r) { result = r; })
+    );
+    world.time.run_for(50ms);
+    signal.emit(net::cancellation_type::total);
+    world.time.run();
+    REQUIRE(result);
+    CHECK(result->has_value());
+    CHECK(world.elapsed() == 300ms);
+    CHECK(hedge.snapshot().hedges == 0);
 }
 
 TEST_CASE("hedge: an attempt that cannot be begun fails") {

@@ -23,6 +23,7 @@
 #include <future>
 #include <optional>
 #include <stdexcept>
+#include <utility>
 #include <vector>
 
 RESILIENCE_COUNT_ALLOCATIONS;
@@ -120,6 +121,30 @@ TEST_CASE("timeout: the caller's cancellation is no timeout (resilience4j#1428)"
     CHECK(timeout.snapshot().timed_out == 0);
     signal.emit(net::cancellation_type::terminal);
     world.time.run();
+}
+
+TEST_CASE("timeout: whoever cancelled learns the end, be it beyond the limit") {
+    World world;
+    Timeout timeout{{.limit = 500ms}};
+    Timer timer{world.context.get_executor()};
+    net::cancellation_signal signal;
+    std::optional<Result<void>> result;
+    async_with_timeout(
+        world.context.get_executor(),
+        timeout,
+        [&](auto token) {
+            return async_wait_undeterred(timer, world.start + 700ms, std::move(token));
+        },
+        net::bind_cancellation_slot(signal.slot(), [&](Result<void> r) { result = r; })
+    );
+    world.time.run_for(100ms);
+    signal.emit(net::cancellation_type::terminal);
+    world.time.run();
+    REQUIRE(result);
+    CHECK(result->has_value());
+    CHECK(world.elapsed() == 700ms);
+    CHECK(timeout.snapshot().timed_out == 0);
+    CHECK(timeout.snapshot().late == 0);
 }
 
 TEST_CASE("timeout: what is cancelled before it began is not made") {

@@ -2,14 +2,17 @@
 #ifndef RESILIENCE_TESTS_UNIT_ASIO_WORLD_HPP
 #define RESILIENCE_TESTS_UNIT_ASIO_WORLD_HPP
 
+#include <resilience/asio/timer.hpp>
 #include <resilience/testing/virtual_time.hpp>
 
+#include <boost/asio/async_result.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
 
 #include <doctest/doctest.h>
 
 #include <exception>
+#include <utility>
 
 namespace resilience {
 
@@ -36,6 +39,22 @@ struct World {
 
     Clock::duration elapsed() const { return time.now() - start; }
 };
+
+/// Waits until `end`, whatever its caller asks of it.
+template <class Token>
+auto async_wait_undeterred(Timer& timer, TimePoint end, Token&& token) {
+    return net::async_initiate<Token, void(Result<void>)>(
+        [&timer, end](auto handler) {
+            timer.async_wait_until(
+                end,
+                [ended = std::move(handler)](Result<void> r) mutable {
+                    std::move(ended)(r);
+                }
+            );
+        },
+        token
+    );
+}
 
 }  // namespace resilience
 
