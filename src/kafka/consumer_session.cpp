@@ -117,6 +117,7 @@ Result<std::vector<Record>> ConsumerSession::next(
     const auto opened = open();
     if (!opened) return opened.error();
     const Patience patience{Clock::now() + wait, stop};
+    if (const auto ended = fatal()) return *ended;
     if (rewinding_) {
         // A partition without an answer keeps the rest waiting no longer than a commit.
         const auto back = seek_back({Clock::now() + options_.commit_timeout, stop});
@@ -190,18 +191,24 @@ void ConsumerSession::take(rd_kafka_event_t& event) {
 }
 
 void ConsumerSession::take_error(rd_kafka_event_t& event) {
-    auto code = rd_kafka_event_error(&event);
-    std::string words = rd_kafka_event_error_string(&event);
+    const auto code = rd_kafka_event_error(&event);
     // The partitions that are lost with it follow.
     if (code == RD_KAFKA_RESP_ERR__MAX_POLL_EXCEEDED) return;
     if (rd_kafka_event_error_is_fatal(&event) != 0) {
-        std::array<char, 512> reason{};
-        code = rd_kafka_fatal_error(client_.get(), reason.data(), reason.size());
-        words = reason.data();
+        failure_ = fatal();
+        return;
     }
-    auto failure = fail(group_error(code), std::move(words));
+    auto failure = fail(group_error(code), rd_kafka_event_error_string(&event));
     auto& place = is_retryable(failure.code) ? trouble_ : failure_;
     place = std::move(failure);
+}
+
+// The client tells it once, and does nothing any more.
+std::optional<Failure> ConsumerSession::fatal() const {
+    std::array<char, 512> reason{};
+    const auto code = rd_kafka_fatal_error(client_.get(), reason.data(), reason.size());
+    if (code == RD_KAFKA_RESP_ERR_NO_ERROR) return std::nullopt;
+    return fail(group_error(code), reason.data());
 }
 
 void ConsumerSession::rebalance(rd_kafka_event_t& event) {

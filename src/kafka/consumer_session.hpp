@@ -61,6 +61,7 @@ private:
 
     void take(rd_kafka_event_t& event);
     void take_error(rd_kafka_event_t& event);
+    std::optional<Failure> fatal() const;
     void rebalance(rd_kafka_event_t& event);
     void tell(Rebalance kind, const std::vector<TopicPartition>& partitions);
 

@@ -135,6 +135,33 @@ TEST_CASE("a member that does not poll loses its partitions and its commits are 
     CHECK(world.drain(*slow, 1) == Texts{"b"});
 }
 
+TEST_CASE("a member whose name another one takes is fenced, and stays so") {
+    ConsumerWorld world;
+    world.options.settings = {{"group.instance.id", "one"}};
+    const auto first = world.member();
+    world.write("a");
+    CHECK(world.drain(*first, 1) == Texts{"a"});
+    const auto second = world.member();
+    world.write("b");
+    CHECK(world.drain(*second, 1) == Texts{"b"});
+    const auto deadline = Clock::now() + 60s;
+    auto refused = world.poll(*first, 100, 100ms);
+    while (refused && Clock::now() < deadline) {
+        if (!refused->empty()) {
+            // It does not know yet.
+            const auto done = world.commit(*first, *refused);
+            REQUIRE_FALSE(done.has_value());
+            CHECK(done.error() == Errc::fenced);
+        }
+        refused = world.poll(*first, 100, 100ms);
+    }
+    for (int i = 0; i < 2; ++i) {
+        REQUIRE_FALSE(refused.has_value());
+        CHECK(refused.error() == Errc::fenced);
+        refused = world.poll(*first, 100, 100ms);
+    }
+}
+
 TEST_CASE("a member that is destroyed tells nobody of the partitions it gives back") {
     Told told;
     {
