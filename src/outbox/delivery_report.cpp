@@ -4,12 +4,12 @@
 #include "delivery_facts.hpp"
 #include "delivery_report_settings.hpp"
 #include "removal_sweep.hpp"
+#include "run_on_strand.hpp"
 #include "seq_walk.hpp"
 
 #include <resilience/asio/timer.hpp>
 #include <resilience/relay.hpp>
 
-#include <boost/asio/co_spawn.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/strand.hpp>
 #include <boost/asio/use_awaitable.hpp>
@@ -356,7 +356,7 @@ void DeliveryReport::found(int lane, const LanePosition& position) {
 
 net::awaitable<void> DeliveryReport::run() {
     const auto impl = impl_;
-    co_await net::co_spawn(impl->strand, impl->run(), net::use_awaitable);
+    co_await detail::run_on_strand(impl->strand, impl->run());
 }
 
 void DeliveryReport::stop() {

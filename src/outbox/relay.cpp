@@ -3,8 +3,8 @@
 
 #include "idle_policy.hpp"
 #include "isolating_source.hpp"
+#include "run_on_strand.hpp"
 
-#include <boost/asio/co_spawn.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/steady_timer.hpp>
@@ -303,13 +303,13 @@ Relay::~Relay() = default;
 
 net::awaitable<void> Relay::run() {
     const auto impl = impl_;
-    co_await net::co_spawn(impl->strand, impl->run(), net::use_awaitable);
+    co_await detail::run_on_strand(impl->strand, impl->run());
 }
 
 net::awaitable<Result<std::size_t>> Relay::run_once() {
     const auto impl = impl_;
     auto work = impl->batch(impl->options.batch_size);
-    auto done = co_await net::co_spawn(impl->strand, std::move(work), net::use_awaitable);
+    auto done = co_await detail::run_on_strand(impl->strand, std::move(work));
     co_return done;
 }
 

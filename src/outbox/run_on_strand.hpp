@@ -55,6 +55,16 @@ net::awaitable<T> run_on_strand(
     co_return std::move(*outcome.value);
 }
 
+inline net::awaitable<void> run_on_strand(
+    net::strand<net::any_io_executor> strand, net::awaitable<void> work
+) {
+    auto done = [](net::awaitable<void> inner) -> net::awaitable<bool> {
+        co_await std::move(inner);
+        co_return true;
+    };
+    (void)co_await run_on_strand(std::move(strand), done(std::move(work)));
+}
+
 }  // namespace resilience::detail
 
 #endif
