@@ -58,15 +58,15 @@ public:
     const Schema& schema() const { return schema_; }
 
     /// Counts a key up and tells so.
-    static pg::Statement event(int key) {
+    static pg::Statement event(int key, const std::string& topic = "t") {
         return {
             "WITH counted AS (UPDATE counters SET n = n + 1 WHERE key = $1::integer "
             "RETURNING key, n) "
             "INSERT INTO outbox_events (id, aggregate_type, aggregate_id, event_type, "
             "event_data, topic, partition_key, lane) "
-            "SELECT gen_random_uuid(), 'counter', key, n, '{}', 't', key, key % " +
+            "SELECT gen_random_uuid(), 'counter', key, n, '{}', $2::text, key, key % " +
                 std::to_string(lanes) + " FROM counted",
-            pg::parameters(key)};
+            pg::parameters(key, topic)};
     }
 
     /// What is committed, in any order.
