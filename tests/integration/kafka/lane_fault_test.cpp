@@ -159,6 +159,11 @@ TEST_CASE("I8: a commit that is not answered ends with its patience, and is in d
 TEST_CASE("I2: an event whose topic is missing aborts its chunk, and the lane goes on") {
     LaneWorld world;
     world.producer.settings["allow.auto.create.topics"] = "false";
+    std::atomic<int> begun = 0;
+    world.producer.settings["debug"] = "eos";
+    world.producer.log = [&](int, std::string_view line) {
+        if (line.find("-> InTransaction") != line.npos) ++begun;
+    };
     const auto topic = world.cluster().make_topic("present", 1);
     auto owner = world.owner();
     REQUIRE(world.take_over(*owner).has_value());
@@ -172,6 +177,7 @@ TEST_CASE("I2: an event whose topic is missing aborts its chunk, and the lane go
     const auto refused = world.commit(*owner, rows, position_after(first, 3));
     REQUIRE(refused.has_error());
     CHECK(refused.error() == Errc::bad_destination);
+    CHECK(begun == 1);
     const auto refusals = owner->refusals();
     REQUIRE(refusals.size() == 2);
     CHECK(refusals[0].event == 1);

@@ -233,6 +233,24 @@ TEST_CASE("I2: an event that the broker refuses aborts its chunk and is found by
     CHECK(world.cluster().consume(topic, 0).empty());
 }
 
+TEST_CASE("I2: a chunk that failed holds up no consumer, though nobody takes over") {
+    LaneWorld world;
+    const auto topic = world.cluster().make_topic("free", 1);
+    const auto strict =
+        world.cluster().make_topic("strict", 1, {{"max.message.bytes", "4000"}});
+    world.producer.compression = kafka::Compression::none;
+    world.options().transaction_timeout = 10min;
+    auto owner = world.owner();
+    auto other = world.owner(1);
+    REQUIRE(world.take_over(*owner).has_value());
+    REQUIRE(world.take_over(*other).has_value());
+    const std::vector rows{row_of(topic, "1"), row_of(strict, std::string(8000, 'x'))};
+    CHECK(world.commit(*owner, rows, position_after({}, 2)).error() == Errc::too_large);
+    REQUIRE(world.commit(*other, {row_of(topic, "2")}, position_after({}, 1)).has_value()
+    );
+    CHECK(values_in(world.cluster().consume(topic, 1)) == Values{"2"});
+}
+
 TEST_CASE("I2: a row with a defect is refused before anything is sent") {
     LaneWorld world;
     const auto topic = world.cluster().make_topic("defect", 1);
