@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Looks after an outbox that relay delivers exactly once: outbox verify | status | lag | audit | rebase.
+// Looks after an outbox that relay delivers exactly once: outbox verify | status | lag |
+// audit | rebase.
 #include <modules/outbox_admin/program.hpp>
 
 int main(int argc, char** argv) {

@@ -56,6 +56,16 @@ std::string conninfo_of(const Environment& environment) {
            " connect_timeout=5";
 }
 
+std::vector<Written> written_in(const std::string& conninfo) {
+    std::vector<Written> rows;
+    for (const auto& row : Session(conninfo).run(
+             "SELECT id, partition_key, event_type, lane FROM outbox_events"
+         )) {
+        rows.push_back({row[0], row[1], std::stoll(row[2]), std::stoi(row[3])});
+    }
+    return rows;
+}
+
 World::World(WorldOptions options) : lanes_(options.lanes) {
     for (const char* name :
          {"DB_HOST", "DB_PORT", "DB_USER", "DB_PASSWORD", "DB_NAME", "KAFKA_BROKERS"}) {
@@ -97,16 +107,6 @@ WritersOptions World::writers(int count) const {
     return options;
 }
 
-std::vector<Written> World::written() const {
-    std::vector<Written> rows;
-    for (const auto& row :
-         Session(conninfo())
-             .run("SELECT id, partition_key, event_type, lane FROM outbox_events")) {
-        rows.push_back({row[0], row[1], std::stoll(row[2]), std::stoi(row[3])});
-    }
-    return rows;
-}
-
 bool World::drained(std::span<TopicReader> readers, std::chrono::milliseconds limit)
     const {
     const auto rows = static_cast<std::size_t>(
@@ -134,7 +134,7 @@ Verdict World::verdict(std::span<TopicReader> readers) const {
         delivered.insert(delivered.end(), all.begin(), all.end());
         undecided += reader.undecided();
     }
-    return judge(written(), delivered, undecided);
+    return judge(written_in(conninfo()), delivered, undecided);
 }
 
 Instance::Instance(

@@ -46,9 +46,6 @@ public:
     std::string conninfo() const;
     WritersOptions writers(int count = 12) const;
 
-    /// The committed rows.
-    std::vector<Written> written() const;
-
     /// Reads on until as much is delivered as is committed.
     bool drained(
         std::span<TopicReader> readers,
@@ -67,6 +64,9 @@ private:
     std::string topic_;
     int lanes_;
 };
+
+/// The committed rows of an outbox.
+std::vector<Written> written_in(const std::string& conninfo);
 
 /// How libpq connects to the server and database that the variables name.
 std::string conninfo_of(const Environment& environment);
