@@ -33,33 +33,3 @@ TEST_CASE("weak memory: no wake-up of an idle worker is lost") {
     CHECK(all.failure == "");
     CHECK(all.complete);
 }
-
-TEST_CASE("weak memory: of two idle workers each finds one of two tasks") {
-    const Exploration all = explore([] {
-        detail::Idlers idlers{0ns};
-        detail::Atomic<int> tasks{0};
-        const auto has_work = [&] { return tasks.load(std::memory_order_seq_cst) > 0; };
-        // Each worker takes one, so what is seen once is there.
-        const auto take = [&] { return has_work() && tasks.fetch_sub(1) > 0; };
-        // As TaskQueue::take does it, after it has found nothing.
-        const auto worker = [&] {
-            bool searching = false;
-            do {
-                searching = idlers.rest(searching, has_work);
-            } while (!take());
-            if (searching) idlers.found();
-            if (has_work()) idlers.work_added();
-        };
-        run(
-            {[&] {
-                 tasks.store(2, std::memory_order_seq_cst);
-                 idlers.work_added();
-             },
-             worker,
-             worker}
-        );
-        demand(tasks.load() == 0, "both are taken");
-    });
-    CHECK(all.failure == "");
-    CHECK(all.complete);
-}
