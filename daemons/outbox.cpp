@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Looks after an outbox that relay delivers exactly once: outbox verify | status | lag |
-// audit | rebase.
+// audit | rebase | dlq list | dlq replay | lanes.
 #include <modules/outbox_admin/program.hpp>
 
 int main(int argc, char** argv) {

@@ -64,20 +64,30 @@ LaneProducerOptions checked_lane_options(
     return o;
 }
 
-Settings lane_producer_settings(
-    const ProducerOptions& producer, const LaneProducerOptions& o
+Settings transactional_settings(
+    const ProducerOptions& producer, const std::string& id, milliseconds timeout
 ) {
     Settings settings = producer_settings(producer);
     const milliseconds message_timeout =
-        std::min(producer.delivery_timeout, o.transaction_timeout * 9 / 10);
+        std::min(producer.delivery_timeout, timeout * 9 / 10);
     const Settings transactional{
-        {"transactional.id", "resilience." + o.outbox + '.' + std::to_string(o.lane)},
-        {"transaction.timeout.ms", number(o.transaction_timeout)},
+        {"transactional.id", id},
+        {"transaction.timeout.ms", number(timeout)},
         // What fails is aborted whole: a gap is never seen.
         {"enable.gapless.guarantee", "false"},
         {"message.timeout.ms", number(message_timeout)}};
     settings.insert(settings.end(), transactional.begin(), transactional.end());
     return settings;
+}
+
+Settings lane_producer_settings(
+    const ProducerOptions& producer, const LaneProducerOptions& o
+) {
+    return transactional_settings(
+        producer,
+        "resilience." + o.outbox + '.' + std::to_string(o.lane),
+        o.transaction_timeout
+    );
 }
 
 Settings reader_settings(const ProducerOptions& producer, Isolation isolation) {

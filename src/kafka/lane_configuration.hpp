@@ -8,6 +8,7 @@
 
 #include "kafka/configuration.hpp"
 
+#include <chrono>
 #include <string>
 
 namespace resilience::kafka::detail {
@@ -18,6 +19,14 @@ namespace resilience::kafka::detail {
 */
 LaneProducerOptions checked_lane_options(
     const ProducerOptions& producer, LaneProducerOptions options
+);
+
+/// What a producer with this transactional id is told. Pure.
+/// @throws std::invalid_argument Names the option that is out of range.
+Settings transactional_settings(
+    const ProducerOptions& producer,
+    const std::string& id,
+    std::chrono::milliseconds timeout
 );
 
 /// What both options mean to a transactional producer. Pure.

@@ -20,12 +20,6 @@ std::string name_of(const Event& event) {
     return "event " + event.id + " of topic " + event.topic;
 }
 
-// Faults of single events, which other events of the chunk do not share.
-bool is_fault_of_event(const Failure& failure) {
-    return failure == Errc::too_large || failure == Errc::invalid_request ||
-           failure == Errc::bad_destination || failure == Errc::access_denied;
-}
-
 }  // namespace
 
 LaneSession::LaneSession(ProducerOptions producer, LaneProducerOptions options)
@@ -169,7 +163,7 @@ Result<void> LaneSession::find_topics(
             const auto topic = client_->topic(name, patience);
             if (!topic) {
                 failure = topic.error();
-                if (!is_fault_of_event(*failure)) return *failure;
+                if (!is_fault_of_message(*failure)) return *failure;
             } else {
                 topics_.insert(name);
             }
@@ -224,7 +218,7 @@ bool LaneSession::send_event(
     const auto topic = client_->topic(event.topic, patience);
     if (!topic) {
         reports.refuse(index, topic.error());
-        return is_fault_of_event(topic.error());
+        return is_fault_of_message(topic.error());
     }
     std::optional<std::int32_t> partition;
     if (options_.partitioner) {
@@ -255,7 +249,7 @@ bool LaneSession::send_event(
         delivery_error(error, false),
         rd_kafka_err2str(static_cast<rd_kafka_resp_err_t>(error))
     );
-    const bool go_on = is_fault_of_event(failure);
+    const bool go_on = is_fault_of_message(failure);
     reports.refuse(index, std::move(failure));
     return go_on;
 }
@@ -288,20 +282,8 @@ Failure LaneSession::give_up(Failure failure) {
     const bool fenced = failure == Errc::fenced || client_->is_fenced();
     if (stage_ == Stage::open && !fenced) client_->abort(options_.abort_timeout);
     client_.reset();
-    // Only now can no copy of a request leave any more.
-    const bool in_doubt = stage_ == Stage::ending && ledger_.is_end_sent();
-    if (fenced) {
-        refusals_.clear();
-        failure = fail(Errc::fenced, failure.detail);
-    } else if (in_doubt) {
-        failure = fail(
-            failure == Errc::timed_out ? Errc::timed_out_in_doubt : Errc::connection_lost,
-            failure.message() + " (" + ledger_.text() + ')'
-        );
-    } else if (stage_ == Stage::ending ||
-               !(is_fault_of_event(failure) || is_retryable(failure.code))) {
-        failure = fail(Errc::aborted, failure.message());
-    }
+    if (fenced) refusals_.clear();
+    failure = failure_at(std::move(failure), stage_, fenced, ledger_);
     count(failure);
     return failure;
 }

@@ -8,6 +8,7 @@
 #include "kafka/configuration.hpp"
 #include "kafka/patience.hpp"
 #include "kafka/request_ledger.hpp"
+#include "kafka/transaction_end.hpp"
 #include "kafka/transactional_client.hpp"
 
 #include <cstdint>
@@ -44,9 +45,6 @@ public:
     LaneProducerSnapshot snapshot() const;
 
 private:
-    // How far a transaction had come when it failed.
-    enum class Stage : std::uint8_t { before, open, ending };
-
     Result<std::optional<LanePosition>> read_position(const Patience& patience);
     Result<void> transact(
         std::span<const WindowEvent> events,

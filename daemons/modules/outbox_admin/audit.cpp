@@ -16,6 +16,7 @@
 #include <boost/json/array.hpp>
 
 #include <algorithm>
+#include <stdexcept>
 #include <utility>
 
 namespace resilience::modules::outbox_admin {
@@ -30,6 +31,9 @@ constexpr std::size_t most_rows = 5'000'000;
 constexpr std::size_t chunk_rows = 500;
 
 std::vector<int> lanes_of(const Tools& tools) {
+    if (tools.request.lane >= tools.lanes.lanes) {
+        throw std::invalid_argument("--lane: there are only RELAY_LANES lanes");
+    }
     if (tools.request.lane >= 0) return {static_cast<int>(tools.request.lane)};
     std::vector<int> lanes;
     for (int lane = 0; lane < tools.lanes.lanes; ++lane) lanes.push_back(lane);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include <modules/outbox_admin/lane_hold.hpp>
 
+#include <algorithm>
 #include <utility>
 
 namespace resilience::modules::outbox_admin {
@@ -21,6 +22,8 @@ net::awaitable<Result<void>> LaneHold::take(std::vector<int> lanes) {
         );
     }
     for (const int lane : lanes) {
+        // One that there is to be has no lock yet, and no relay.
+        if (lane >= tools_.lanes.lanes) continue;
         const auto taken = co_await locks_.take(lane);
         if (!taken) co_return taken.error();
         if (!*taken) {
@@ -32,6 +35,7 @@ net::awaitable<Result<void>> LaneHold::take(std::vector<int> lanes) {
     for (const int lane : lanes) {
         auto options = tools_.lanes;
         options.lane = lane;
+        options.lanes = std::max(options.lanes, lane + 1);
         auto& held = lanes_[lane];
         held.producer = std::make_unique<resilience::kafka::LaneProducer>(
             tools_.executor, tools_.kafka, std::move(options)

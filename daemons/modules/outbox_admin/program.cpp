@@ -3,6 +3,8 @@
 
 #include <host/config.hpp>
 #include <modules/outbox_admin/audit.hpp>
+#include <modules/outbox_admin/change_lanes.hpp>
+#include <modules/outbox_admin/dlq.hpp>
 #include <modules/outbox_admin/status.hpp>
 #include <modules/outbox_admin/verify.hpp>
 
@@ -53,6 +55,12 @@ constexpr Command commands[] = {
      "Goes on in a database that was restored or promoted.",
      declare_rebase,
      rebase},
+    {"dlq list", "Lists dead letters.", declare_dlq_list, dlq_list},
+    {"dlq replay",
+     "Sends dead letters to the topics that they were meant for, each once.",
+     declare_dlq_replay,
+     dlq_replay},
+    {"lanes", "Changes how many lanes there are.", declare_lanes_command, change_lanes},
 };
 
 std::string usage() {
@@ -123,7 +131,13 @@ int perform(const Command& command, const Request& request) {
 }  // namespace
 
 int run_program(int argc, const char* const* argv) {
-    const std::string_view name = argc > 1 ? argv[1] : "";
+    std::string name = argc > 1 ? argv[1] : "";
+    // A command of two words.
+    if (name == "dlq" && argc > 2) {
+        name += std::string{' '} + argv[2];
+        --argc;
+        ++argv;
+    }
     if (name == "--help" || name == "-help" || name == "-h") {
         std::fputs(usage().c_str(), stdout);
         return nothing_wrong;
@@ -134,7 +148,7 @@ int run_program(int argc, const char* const* argv) {
     }
     for (const auto& command : commands) {
         if (command.name != name) continue;
-        host::Config config{"outbox " + std::string{name}, std::string{command.summary}};
+        host::Config config{"outbox " + name, std::string{command.summary}};
         Request request;
         declare_all(config, request, command);
         if (const auto code = config.read(argc - 1, argv + 1)) return *code;

@@ -36,6 +36,15 @@ struct Request {
     bool dry_run = false;
     bool yes = false;
 
+    /// How many lanes there are to be.
+    std::string count;
+
+    /// Dead letters that are listed at most.
+    std::int64_t limit = 100;
+    /// An event; empty: none.
+    std::string id;
+    bool all = false;
+
     /// Lag beyond which something is wrong; 0: none.
     std::chrono::milliseconds over{0};
 };

@@ -33,6 +33,7 @@ LaneGroupOptions group_options(
 ) {
     LaneGroupOptions options;
     options.lanes = static_cast<int>(settings.lanes);
+    options.relay.map_version = static_cast<std::uint32_t>(settings.map_version);
     options.relay.chunk_rows = static_cast<std::size_t>(settings.chunk_size);
     options.relay.chunk_bytes = chunk_bytes;
     options.relay.poll_interval = std::min(settings.poll_interval, longest_poll);

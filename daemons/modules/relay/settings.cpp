@@ -31,6 +31,14 @@ void declare_lanes(host::Config& config, RelaySettings& settings) {
         64,
         "exactly_once: lanes of the outbox, as many as its writers have"
     );
+    config.integer(
+        "RELAY_MAP_VERSION",
+        settings.map_version,
+        0,
+        1'000'000,
+        "exactly_once: how often the number of lanes was changed, as outbox lanes tells; "
+        "a relay with another number does not run"
+    );
     config.topic(
         "RELAY_OUTBOX",
         settings.outbox,

@@ -32,6 +32,8 @@ struct RelaySettings {
 
     /// Of `exactly_once`. 1 to 64.
     std::int64_t lanes = 4;
+    /// Which assignment of keys to lanes it is.
+    std::int64_t map_version = 0;
     /// 1 to 50,000. With four lanes at work on events of some hundred bytes the program
     /// then stays below 64 MiB.
     std::int64_t chunk_size = 2500;

@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: MIT
+#include <modules/outbox_admin/dead_letters.hpp>
+
+#include <resilience/dead_letter.hpp>
+#include <resilience/kafka/lane_positions.hpp>
+#include <resilience/kafka/topic_reader.hpp>
+#include <resilience/lane_verifier.hpp>
+
+#include <algorithm>
+#include <string_view>
+#include <utility>
+
+namespace resilience::modules::outbox_admin {
+namespace {
+
+using resilience::kafka::Message;
+using resilience::kafka::Record;
+using resilience::kafka::TopicReader;
+using resilience::kafka::TopicReaderOptions;
+
+std::optional<std::string> header_of(const Record& record, std::string_view name) {
+    std::optional<std::string> found;
+    for (const auto& [key, value] : record.headers) {
+        if (key == name) found = value;
+    }
+    return found;
+}
+
+std::string prefix_of_marks(const std::string& outbox) { return outbox + "/replayed/"; }
+
+}  // namespace
+
+std::string DeadLetter::place() const {
+    return record.topic + '/' + std::to_string(record.partition) + '/' +
+           std::to_string(record.offset);
+}
+
+std::optional<DeadLetter> dead_letter_of(Record record) {
+    auto topic = header_of(record, dead_letter_topic_header);
+    auto event = header_of(record, "ce_id");
+    if (!topic || !is_topic_name(*topic) || !event || event->empty()) return std::nullopt;
+    DeadLetter letter;
+    letter.topic = std::move(*topic);
+    letter.event = std::move(*event);
+    letter.reason = header_of(record, dead_letter_reason_header).value_or("");
+    letter.is_left_out = header_of(record, dead_letter_content_header).has_value();
+    letter.record = std::move(record);
+    return letter;
+}
+
+Message replay_of(const DeadLetter& letter) {
+    Message message{
+        .topic = letter.topic, .key = letter.record.key, .value = letter.record.value};
+    for (const auto& header : letter.record.headers) {
+        const bool is_ours = header.first == "lane" || header.first == "lane_seq" ||
+                             header.first == replayed_header ||
+                             header.first == dead_letter_topic_header ||
+                             header.first == dead_letter_reason_header ||
+                             header.first == dead_letter_seq_header;
+        if (!is_ours) message.headers.push_back(header);
+    }
+    message.headers.emplace_back(std::string{replayed_header}, letter.place());
+    return message;
+}
+
+std::string mark_of(const std::string& outbox, const DeadLetter& letter) {
+    return prefix_of_marks(outbox) + letter.place();
+}
+
+net::awaitable<Result<std::set<std::string>>> read_marks(const Tools& tools) {
+    const resilience::kafka::LanePositions positions{
+        tools.executor, tools.kafka, tools.lanes};
+    TopicReaderOptions options;
+    options.topics = {positions.topic()};
+    options.skip_missing = true;
+    options.patience = tools.request.patience;
+    TopicReader reader{tools.executor, tools.kafka, std::move(options)};
+    const auto opened = co_await reader.open();
+    if (!opened) co_return opened.error();
+    const auto prefix = prefix_of_marks(tools.lanes.outbox);
+    std::set<std::string> marks;
+    while (true) {
+        const auto records = co_await reader.read();
+        if (!records) co_return records.error();
+        if (records->empty()) co_return marks;
+        for (const auto& record : *records) {
+            if (!record.key || !record.key->starts_with(prefix)) continue;
+            if (record.value) {
+                marks.insert(*record.key);
+            } else {
+                marks.erase(*record.key);
+            }
+        }
+    }
+}
+
+net::awaitable<Result<void>> read_letters(
+    const Tools& tools, std::function<bool(DeadLetter)> take
+) {
+    const auto topics = co_await topics_of(tools);
+    if (!topics) co_return topics.error();
+    std::set<std::string> letters;
+    for (const auto& topic : *topics) {
+        auto name = topic + std::string{default_dead_letter_suffix};
+        if (is_topic_name(name)) letters.insert(std::move(name));
+    }
+    if (letters.empty()) co_return Result<void>{};
+    TopicReaderOptions options;
+    options.topics.assign(letters.begin(), letters.end());
+    options.skip_missing = true;
+    options.patience = tools.request.patience;
+    if (tools.request.since.count() > 0) {
+        options.since = WallClock::now() - tools.request.since;
+    }
+    TopicReader reader{tools.executor, tools.kafka, std::move(options)};
+    const auto opened = co_await reader.open();
+    if (!opened) co_return opened.error();
+    while (true) {
+        auto records = co_await reader.read();
+        if (!records) co_return records.error();
+        if (records->empty()) co_return Result<void>{};
+        for (auto& record : *records) {
+            auto letter = dead_letter_of(std::move(record));
+            if (letter && !take(std::move(*letter))) co_return Result<void>{};
+        }
+    }
+}
+
+}  // namespace resilience::modules::outbox_admin

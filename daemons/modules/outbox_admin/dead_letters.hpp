@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: MIT
+#ifndef RESILIENCE_MODULES_OUTBOX_ADMIN_DEAD_LETTERS_HPP
+#define RESILIENCE_MODULES_OUTBOX_ADMIN_DEAD_LETTERS_HPP
+
+#include <modules/outbox_admin/tools.hpp>
+
+#include <resilience/kafka/message.hpp>
+#include <resilience/kafka/record.hpp>
+
+#include <functional>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+namespace resilience::modules::outbox_admin {
+
+/// A dead letter, and where it lies.
+struct DeadLetter {
+    resilience::kafka::Record record;
+    std::string event;
+    /// The topic that the event was meant for.
+    std::string topic;
+    std::string reason;
+    /// Its content is in the row alone.
+    bool is_left_out = false;
+    /// `topic/partition/offset`.
+    std::string place() const;
+};
+
+/// Reads what a record says of itself; none if it is no dead letter. Pure.
+std::optional<DeadLetter> dead_letter_of(resilience::kafka::Record record);
+
+/** The message of the event as it was meant to be sent: key, content and headers of the
+    dead letter, less those that a lane or the dead letter gave it, and
+    @ref replayed_header. Pure. */
+resilience::kafka::Message replay_of(const DeadLetter& letter);
+
+/// The key under which it is noted in the position topic that a letter was replayed.
+/// Pure.
+std::string mark_of(const std::string& outbox, const DeadLetter& letter);
+
+/// Keys of all such marks.
+net::awaitable<Result<std::set<std::string>>> read_marks(const Tools& tools);
+
+/// Calls `take` with each dead letter of the request's topics, until it returns false.
+net::awaitable<Result<void>> read_letters(
+    const Tools& tools, std::function<bool(DeadLetter)> take
+);
+
+}  // namespace resilience::modules::outbox_admin
+
+#endif

@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: MIT
+#ifndef RESILIENCE_MODULES_OUTBOX_ADMIN_DLQ_HPP
+#define RESILIENCE_MODULES_OUTBOX_ADMIN_DLQ_HPP
+
+#include <modules/outbox_admin/tools.hpp>
+
+namespace resilience::host {
+class Config;
+}
+
+namespace resilience::modules::outbox_admin {
+
+/// Declares `--topics --since --limit`.
+void declare_dlq_list(host::Config& config, Request& request);
+
+/// Lists dead letters, and which of them were replayed. Something is wrong when some were
+/// not.
+net::awaitable<Result<Report>> dlq_list(const Tools& tools);
+
+/// Declares `--topics --since --id --all`.
+void declare_dlq_replay(host::Config& config, Request& request);
+
+/** Sends dead letters to the topics that their events were meant for, each once.
+
+    @li One replay at a time: a later one fences an earlier one.
+    @li With each event a mark goes to the position topic in the same transaction. Marks
+        are read first, so that a replay that was killed is simply run again.
+    @li The content, key and headers are those of the dead letter. What is in its row
+   alone is read from the table.
+    @li An event that its topic still refuses stays a dead letter, and is told.
+
+    Something is wrong when an event was refused, or its content is gone.
+
+    @par Errors
+    @li Errc::not_found There is no dead letter of the event that was asked for.
+*/
+net::awaitable<Result<Report>> dlq_replay(const Tools& tools);
+
+}  // namespace resilience::modules::outbox_admin
+
+#endif

@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: MIT
+#include "integration/kafka/cluster.hpp"
+
+#include <resilience/kafka/transactional_producer.hpp>
+
+#include <doctest/doctest.h>
+
+#include <random>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+namespace {
+
+using namespace resilience;
+using namespace resilience::test;
+using kafka::Message;
+using kafka::TransactionalProducer;
+
+struct World {
+    explicit World(std::string identity = unique_name("identity"))
+        : id(std::move(identity)),
+          producer(io.get_executor(), cluster.options(), {.transactional_id = id}) {}
+
+    Result<void> open() { return run(io, producer.open()); }
+    Result<void> commit(std::vector<Message> messages) {
+        return run(io, producer.commit(std::move(messages)));
+    }
+
+    Cluster cluster = Cluster::of_environment();
+    std::string id;
+    net::io_context io;
+    TransactionalProducer producer;
+};
+
+Message to(const std::string& topic, std::string value) {
+    return {.topic = topic, .key = "k", .value = std::move(value), .partition = 0};
+}
+
+// What no codec makes small.
+std::string noise(std::size_t size) {
+    std::mt19937_64 random{7};
+    std::string text(size, ' ');
+    for (char& c : text) c = static_cast<char>('!' + random() % 90);
+    return text;
+}
+
+}  // namespace
+
+TEST_CASE("messages of one transaction are seen together, in whatever topics") {
+    World world;
+    const auto one = world.cluster.make_topic("one", 1);
+    const auto two = world.cluster.make_topic("two", 1);
+    CHECK(world.commit({to(one, "a")}).error() == Errc::invalid_request);
+    REQUIRE(world.open().has_value());
+    CHECK(world.commit({}).error() == Errc::invalid_request);
+    for (int i = 0; i < 3; ++i) {
+        if (!world.producer.is_open()) REQUIRE(world.open().has_value());
+        const auto value = std::to_string(i);
+        const auto done = world.commit({to(one, value), to(two, value)});
+        REQUIRE_MESSAGE(done.has_value(), done.error().message());
+    }
+    const std::vector<std::string> all{"0", "1", "2"};
+    CHECK(values_of(world.cluster.consume(one, 3), "k") == all);
+    CHECK(values_of(world.cluster.consume(two, 3), "k") == all);
+}
+
+TEST_CASE("nothing is seen of a transaction with a message that is refused") {
+    World world;
+    const auto good = world.cluster.make_topic("good", 1);
+    const auto small =
+        world.cluster.make_topic("small", 1, {{"max.message.bytes", "1000"}});
+    REQUIRE(world.open().has_value());
+    const auto refused = world.commit({to(good, "a"), to(small, noise(5000))});
+    REQUIRE(refused.has_error());
+    CHECK(refused.error() == Errc::too_large);
+    CHECK(refused.error().detail.find(small) != std::string::npos);
+    CHECK_FALSE(world.producer.is_open());
+    // I8: the failed one is followed by none.
+    CHECK(world.commit({to(good, "b")}).error() == Errc::invalid_request);
+    REQUIRE(world.open().has_value());
+    REQUIRE(world.commit({to(good, "c")}).has_value());
+    CHECK(
+        values_of(world.cluster.consume(good, 1), "k") == std::vector<std::string>{"c"}
+    );
+}
+
+TEST_CASE("I7: whoever opened last is the only one who can commit") {
+    World first;
+    World second{first.id};
+    const auto topic = first.cluster.make_topic("fence", 1);
+    REQUIRE(first.open().has_value());
+    REQUIRE(second.open().has_value());
+    const auto fenced = first.commit({to(topic, "first")});
+    REQUIRE(fenced.has_error());
+    CHECK(fenced.error() == Errc::fenced);
+    REQUIRE(second.commit({to(topic, "second")}).has_value());
+    CHECK(
+        values_of(second.cluster.consume(topic, 1), "k") ==
+        std::vector<std::string>{"second"}
+    );
+}
+
+TEST_CASE("an option of a transactional producer that is out of range is named") {
+    net::io_context io;
+    const auto refused = [&](const char* name, auto options) {
+        CHECK_THROWS_WITH_AS(
+            TransactionalProducer(io.get_executor(), {.brokers = "localhost:1"}, options),
+            doctest::Contains(name),
+            std::invalid_argument
+        );
+    };
+    using Options = kafka::TransactionalProducerOptions;
+    refused("transactional_id", Options{});
+    refused(
+        "transaction_timeout", Options{.transactional_id = "t", .transaction_timeout = 1s}
+    );
+    refused("open_timeout", Options{.transactional_id = "t", .open_timeout = 1ms});
+}
