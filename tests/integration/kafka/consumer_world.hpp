@@ -6,9 +6,14 @@
 
 #include <resilience/kafka/consumer.hpp>
 
+#include <boost/asio/bind_cancellation_slot.hpp>
+#include <boost/asio/cancellation_signal.hpp>
+
 #include <doctest/doctest.h>
 
+#include <exception>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -47,6 +52,31 @@ public:
         kafka::Consumer& from, std::size_t max = 100, std::chrono::milliseconds wait = 10s
     ) {
         return run(io, from.poll(max, wait));
+    }
+
+    /// A poll that is cancelled as soon as it has begun.
+    Result<std::vector<kafka::Record>> cancelled_poll(kafka::Consumer& from) {
+        net::cancellation_signal signal;
+        std::optional<Result<std::vector<kafka::Record>>> result;
+        net::co_spawn(
+            io,
+            from.poll(100, 1h),
+            net::bind_cancellation_slot(
+                signal.slot(),
+                [&](std::exception_ptr, Result<std::vector<kafka::Record>> r) {
+                    result.emplace(std::move(r));
+                }
+            )
+        );
+        io.restart();
+        io.poll();
+        signal.emit(net::cancellation_type::terminal);
+        while (!result && io.run_one() > 0) {
+        }
+        // The signal may still be on its way, and must not go before it has arrived.
+        io.restart();
+        io.poll();
+        return std::move(result.value());
     }
 
     /// Polls until `count` records have come, or none do any more.
