@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace resilience {
 
@@ -25,6 +26,20 @@ struct SourceIdentity {
     std::uint32_t table = 0;
 
     friend bool operator==(const SourceIdentity&, const SourceIdentity&) = default;
+};
+
+/// A key whose events are put aside, see @ref PoisonPolicy::park_key.
+struct ParkedKey {
+    /// The events' own topic.
+    std::string topic;
+    std::string key;
+    /// `lane_seq` of the first of its events that was put aside. No other parking of the
+    /// lane has the same.
+    std::uint64_t since = 0;
+    /// How many were put aside.
+    std::uint64_t events = 0;
+
+    friend bool operator==(const ParkedKey&, const ParkedKey&) = default;
 };
 
 /** How far a lane has come: the single truth about what was delivered (I1).
@@ -50,6 +65,8 @@ struct LanePosition {
     std::uint64_t lane_seq = 0;
     /// Which assignment of keys to lanes it was written under.
     std::uint32_t map_version = 0;
+    /// Keys that are parked, ascending by `since`.
+    std::vector<ParkedKey> parked;
 
     friend bool operator==(const LanePosition&, const LanePosition&) = default;
 };
@@ -58,9 +75,11 @@ struct LanePosition {
 inline constexpr std::size_t longest_lane_position = 1 << 20;
 
 /** Writes a position as one JSON object on one line, with the version of its form first
-    and a CRC-32 of all before it last.
+    and a CRC-32 of all before it last. The version is 1 unless keys are parked, and 2
+    then, so that readers of version 1 read what they know the meaning of.
 
-    About 250 bytes, and 11 more for each transaction that was in progress.
+    About 250 bytes, 11 more for each transaction that was in progress, and some 70 and
+    the names for each key that is parked.
 */
 std::string encode(const LanePosition& position);
 

@@ -61,8 +61,9 @@ struct LaneRelaySnapshot {
     /// Windows that were waited for to become durable (I6).
     std::uint64_t gates = 0;
     std::uint64_t chunks = 0;
-    /// Events in them, dead letters included.
+    /// Events in them, dead letters and parked events included.
     std::uint64_t events = 0;
+    /// Parked events included.
     std::uint64_t dead_letters = 0;
     /// Chunks of which nothing was delivered, and chunks that were in doubt.
     std::uint64_t aborts = 0;
@@ -80,11 +81,13 @@ struct LaneRelaySnapshot {
     bool is_ready() const noexcept { return state == LaneState::running; }
 };
 
-/// An event whose dead letter was delivered in its place.
+/// An event whose dead letter was delivered in its place, or that was parked.
 struct DeadLettered {
     /// Where it stands in the chunk, from 0.
     std::size_t event = 0;
     Failure why;
+    /// Nothing is wrong with it: it was put aside because its key is parked.
+    bool is_behind = false;
 };
 
 /// One transaction that was committed.

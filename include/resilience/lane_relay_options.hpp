@@ -12,8 +12,10 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <optional>
 #include <string>
+#include <vector>
 
 namespace resilience {
 
@@ -22,7 +24,23 @@ enum class PoisonPolicy : std::uint8_t {
     /// Everything before it is delivered, then the lane halts until somebody helps.
     halt_lane,
     /// Its @ref dead_letter takes its place, in the same transaction.
-    dlq
+    dlq,
+    /// Its key is parked: it and all later events of its key and topic go to the topic of
+    /// parked events instead, as @ref parked_event, in order and in the transactions that
+    /// they would have been delivered in. Which keys are parked is part of the position,
+    /// so it survives crashes and goes to the next owner. An event without a key goes
+    /// there alone. See @ref LaneRelayOptions::find_unparks.
+    park_key
+};
+
+/// Says that a parking may end.
+struct UnparkWord {
+    /// Which: @ref ParkedKey::since.
+    std::uint64_t since = 0;
+    /// How many of its events were dealt with.
+    std::uint64_t events = 0;
+
+    friend bool operator==(const UnparkWord&, const UnparkWord&) = default;
 };
 
 /// Settings of a @ref LaneRelay.
@@ -68,12 +86,45 @@ struct LaneRelayOptions {
     bool read_ahead = true;
 
     /// Default halt_lane. Only what is wrong with an event itself makes a dead letter: a
-    /// topic that is missing or denied halts the lane, and so does one for dead letters.
+    /// topic that is missing or denied halts the lane, and so does one for dead letters
+    /// or parked events.
     PoisonPolicy poison = PoisonPolicy::halt_lane;
+
+    /// Topics with a policy of their own. Default none.
+    std::map<std::string, PoisonPolicy, std::less<>> topic_poison{};
 
     /// Added to a topic's name to make that of its dead letters. 1 to 100 characters that
     /// topics may have (@ref is_topic_name).
     std::string dead_letter_suffix{default_dead_letter_suffix};
+
+    /// Added to a topic's name to make that of its parked events. As
+    /// @ref dead_letter_suffix.
+    std::string park_suffix{default_park_suffix};
+
+    /// Most keys of the lane that are parked, each of which is in every position. An
+    /// event that would park one more halts the lane. 1 to 200; default 100.
+    std::size_t max_parked = 100;
+
+    /** Asked for parkings that may end, while the lane has some, between two chunks.
+
+        A word ends a parking if exactly so many of its events were put aside; the lane's
+        position then says so at once, and later events of the key go to their topic. If
+        there are more, the word is void. So the order of the key holds for whoever
+        writes the events of the parking to their topic in the order of their
+        `parked_number`, gives the word with the last of these numbers, and where it was
+        void goes on with those that have come since: each event of the key is in its
+       topic before every later one.
+
+        A word is acted on once or not at all, and whether it was is told by the position
+        alone: it may be lost with an owner that ends, and a word about a parking that is
+        over says nothing. What this fails with is passed over. Called on the relay's
+        strand, cancelled with it. Default none: no parking ends.
+    */
+    std::function<net::awaitable<Result<std::vector<UnparkWord>>>(int lane)>
+        find_unparks = {};
+
+    /// Time between two such questions. At least 1 ms; default 1 s.
+    std::chrono::milliseconds unpark_interval{1000};
 
     /// Pauses while source or sink is down. `attempts` is not used: a lane goes on until
     /// it is stopped. A halted lane tries again after each `cap`.

@@ -7,6 +7,14 @@
 #include <utility>
 
 namespace resilience {
+namespace {
+
+void add(Event& letter, std::string_view name, std::string value) {
+    std::erase_if(letter.headers, [name](const Header& h) { return h.first == name; });
+    letter.headers.emplace_back(std::string{name}, std::move(value));
+}
+
+}  // namespace
 
 Event dead_letter(const WindowEvent& row, const Failure& why, std::string_view suffix) {
     Event letter = row.event;
@@ -16,16 +24,22 @@ Event dead_letter(const WindowEvent& row, const Failure& why, std::string_view s
         letter.event_data = "null";
         letter.headers.clear();
     }
-    const auto add = [&letter](std::string_view name, std::string value) {
-        std::erase_if(letter.headers, [name](const Header& h) {
-            return h.first == name;
-        });
-        letter.headers.emplace_back(std::string{name}, std::move(value));
-    };
-    add(dead_letter_topic_header, row.event.topic);
-    add(dead_letter_reason_header, detail::short_reason(why));
-    add(dead_letter_seq_header, std::to_string(row.seq));
-    if (oversize) add(dead_letter_content_header, "left out");
+    add(letter, dead_letter_topic_header, row.event.topic);
+    add(letter, dead_letter_reason_header, detail::short_reason(why));
+    add(letter, dead_letter_seq_header, std::to_string(row.seq));
+    if (oversize) add(letter, dead_letter_content_header, "left out");
+    return letter;
+}
+
+Event parked_event(
+    const WindowEvent& row,
+    const Failure& why,
+    std::string_view suffix,
+    const ParkedKey& parked
+) {
+    auto letter = dead_letter(row, why, suffix);
+    add(letter, parked_since_header, std::to_string(parked.since));
+    add(letter, parked_number_header, std::to_string(parked.events));
     return letter;
 }
 

@@ -14,7 +14,9 @@ namespace {
 
 namespace json = boost::json;
 
-constexpr std::uint64_t version = 1;
+// Without keys that are parked, and with some.
+constexpr std::uint64_t plain_version = 1;
+constexpr std::uint64_t parking_version = 2;
 
 std::uint32_t checksum(std::string_view text) {
     boost::crc_32_type crc;
@@ -48,6 +50,24 @@ public:
         into.assign(text->data(), text->size());
     }
 
+    void take(std::string_view name, std::vector<ParkedKey>& into) {
+        const auto* const value = object_.if_contains(name);
+        const auto* const list = value ? value->if_array() : nullptr;
+        if (!list || list->empty()) return refuse(name, "is missing or not a list");
+        for (const auto& element : *list) {
+            const auto* const object = element.if_object();
+            if (!object) return refuse(name, "holds what is no key");
+            Members members{*object};
+            ParkedKey key;
+            members.take("topic", key.topic);
+            members.take("key", key.key);
+            members.take("since", key.since);
+            members.take("events", key.events);
+            if (!members.defect().empty()) return refuse(name, members.defect());
+            into.push_back(std::move(key));
+        }
+    }
+
     const std::string& defect() const { return defect_; }
 
 private:
@@ -62,8 +82,8 @@ private:
 }  // namespace
 
 std::string encode(const LanePosition& position) {
-    const json::object content{
-        {"v", version},
+    json::object content{
+        {"v", position.parked.empty() ? plain_version : parking_version},
         {"system_id", position.source.system_id},
         {"timeline", position.source.timeline},
         {"database", position.source.database},
@@ -74,6 +94,14 @@ std::string encode(const LanePosition& position) {
         {"batch_seq", position.batch_seq},
         {"lane_seq", position.lane_seq},
         {"map_version", position.map_version}};
+    if (!position.parked.empty()) {
+        json::array parked;
+        for (const auto& [topic, key, since, events] : position.parked) {
+            parked.push_back(json::object{
+                {"topic", topic}, {"key", key}, {"since", since}, {"events", events}});
+        }
+        content.emplace("parked", std::move(parked));
+    }
     auto text = json::serialize(content);
     text.pop_back();
     const auto crc = checksum(text);
@@ -85,19 +113,20 @@ Result<LanePosition> decode_lane_position(std::string_view text) {
     if (text.size() > longest_lane_position) return corrupt("it is too long");
     json::error_code error;
     json::parse_options options;
-    options.max_depth = 1;
+    options.max_depth = 3;
     const auto value = json::parse(text, error, {}, options);
     const auto* const object = error ? nullptr : value.if_object();
-    if (!object) return corrupt("it is not a JSON object of plain members");
+    if (!object) return corrupt("it is not a JSON object of few levels");
 
     Members members{*object};
     std::uint64_t written_as = 0;
     members.take("v", written_as);
     if (!members.defect().empty()) return corrupt(members.defect());
-    if (written_as != version) {
+    if (written_as != plain_version && written_as != parking_version) {
         return corrupt(
             "its version " + std::to_string(written_as) + " is not known, only " +
-            std::to_string(version) + " is"
+            std::to_string(plain_version) + " and " + std::to_string(parking_version) +
+            " are"
         );
     }
     LanePosition position;
@@ -111,6 +140,7 @@ Result<LanePosition> decode_lane_position(std::string_view text) {
     members.take("batch_seq", position.batch_seq);
     members.take("lane_seq", position.lane_seq);
     members.take("map_version", position.map_version);
+    if (written_as == parking_version) members.take("parked", position.parked);
     if (!members.defect().empty()) return corrupt(members.defect());
     // One form alone is written, so one comparison finds a changed checksum, a changed
     // content, and everything that a parser would overlook.

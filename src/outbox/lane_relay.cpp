@@ -10,18 +10,17 @@
 #include "lane_cursor.hpp"
 #include "lane_monitor.hpp"
 #include "lane_relay_settings.hpp"
+#include "overlap.hpp"
 #include "run_on_strand.hpp"
+#include "unpark_hearing.hpp"
 
-#include <boost/asio/co_spawn.hpp>
-#include <boost/asio/deferred.hpp>
-#include <boost/asio/experimental/parallel_group.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/strand.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
 #include <atomic>
-#include <exception>
 #include <random>
+#include <span>
 #include <utility>
 
 namespace resilience {
@@ -43,12 +42,6 @@ enum class Turn : std::uint8_t {
     differently
 };
 
-std::size_t text_of(const Rows& rows) {
-    std::size_t text = 0;
-    for (const auto& row : rows) text += row.event.event_data.size();
-    return text;
-}
-
 }  // namespace
 
 struct LaneRelay::Impl {
@@ -67,7 +60,8 @@ struct LaneRelay::Impl {
           pause(options.pause),
           idle(detail::idle_policy(options.least_poll, options.poll_interval)),
           random(options.seed != 0 ? options.seed : std::random_device{}()),
-          builder(options.poison, options.dead_letter_suffix),
+          builder(options),
+          unparks(options),
           law(ChunkLaw::make(options.chunk_rows)),
           timer(strand) {}
 
@@ -81,6 +75,7 @@ struct LaneRelay::Impl {
     RetryPolicy idle;
     std::mt19937_64 random;
     ChunkBuilder builder;
+    detail::UnparkHearing unparks;
     ChunkLaw law;
     detail::LaneCursor cursor;
     Timer timer;
@@ -156,8 +151,27 @@ struct LaneRelay::Impl {
         monitor.committed(chunk);
     }
 
+    // A parking ends with a position of its own, without events.
+    net::awaitable<Result<void>> end_parkings() {
+        const auto next = co_await unparks.ask(cursor.committed(), timer.now());
+        if (!next) co_return Result<void>{};
+        ahead.reset();
+        const std::span<const WindowEvent> none;
+        const auto done = co_await sink.commit(none, *next);
+        if (!done && is_in_doubt(done.error().code)) {
+            monitor.note([](LaneRelaySnapshot& s) { ++s.doubts; });
+            in_doubt = CommittedChunk{{}, {}, *next};
+        }
+        if (!done) co_return done;
+        cursor.advance(*next);
+        committed({{}, {}, *next});
+        co_return done;
+    }
+
     // Looks, or delivers one chunk.
     net::awaitable<Result<Turn>> turn() {
+        const auto ended = co_await end_parkings();
+        if (!ended) co_return ended.error();
         if (!cursor.is_in_window()) {
             looked_at = timer.now();
             const auto window = co_await source.look();
@@ -202,9 +216,8 @@ struct LaneRelay::Impl {
     }
 
     net::awaitable<Result<Turn>> deliver(const WindowSlice& asked, Rows rows) {
-        const bool last =
-            detail::ends_window(rows.size(), text_of(rows), asked.limit, asked.bytes);
-        auto built = builder.build(std::move(rows));
+        const bool last = detail::ends_window(rows, asked);
+        auto built = builder.build(std::move(rows), cursor.committed());
         if (!built) co_return built.error();
         const auto passed = co_await pass_gate();
         if (!passed) co_return passed.error();
@@ -214,14 +227,12 @@ struct LaneRelay::Impl {
         const bool window_ends = last && !built->is_cut;
         chunk.position =
             cursor.after(chunk.events.size(), chunk.events.back().seq, window_ends);
+        chunk.position.parked = std::move(built->parked);
         const auto began = timer.now();
         const bool overlap = options.read_ahead && !window_ends && !built->is_cut;
         Result<void> done;
-        if (overlap) {
-            done = co_await commit_and_read(chunk);
-        } else {
-            done = co_await sink.commit(chunk.events, chunk.position);
-        }
+        if (overlap) done = co_await commit_and_read(chunk);
+        if (!overlap) done = co_await sink.commit(chunk.events, chunk.position);
         if (!done) co_return refused(done.error(), std::move(chunk));
 
         cursor.advance(chunk.position);
@@ -251,20 +262,11 @@ struct LaneRelay::Impl {
         auto next = cursor;
         next.advance(chunk.position);
         Slice slice{next.slice(options.lane, law.rows, options.chunk_bytes), Rows{}};
-        auto both = net::experimental::make_parallel_group(
-            net::co_spawn(
-                strand, sink.commit(chunk.events, chunk.position), net::deferred
-            ),
-            net::co_spawn(strand, source.read(slice.asked), net::deferred)
-        );
-        auto [order, commit_error, done, read_error, rows] = co_await both.async_wait(
-            net::experimental::wait_for_all(), net::use_awaitable
-        );
-        if (commit_error) std::rethrow_exception(commit_error);
-        if (read_error) std::rethrow_exception(read_error);
-        slice.rows = std::move(rows);
+        auto both =
+            co_await detail::commit_and_read(strand, sink, chunk, source, slice.asked);
+        slice.rows = std::move(both.rows);
         ahead = std::move(slice);
-        co_return done;
+        co_return both.committed;
     }
 
     // A commit failed. Either the chunk is made differently, or that is the failure.

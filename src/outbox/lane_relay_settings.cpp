@@ -15,6 +15,17 @@ constexpr std::size_t most_chunk_rows = 100'000;
 constexpr std::size_t most_chunk_bytes = std::size_t{1} << 30;
 constexpr std::size_t longest_suffix = 100;
 constexpr int last_lane = 32'767;
+constexpr std::size_t most_parked = 200;
+
+void check_suffix(const char* name, const std::string& suffix) {
+    // `.` alone is no name, but a part of one.
+    const bool legal = is_topic_name("t" + suffix);
+    if (!suffix.empty() && legal && suffix.size() <= longest_suffix) return;
+    throw std::invalid_argument(
+        std::string{"LaneRelayOptions::"} + name +
+        " must be 1 to 100 of A-Z a-z 0-9 . _ -"
+    );
+}
 
 // Tells the first part in which two histories differ.
 std::string difference(const SourceIdentity& was, const SourceIdentity& is) {
@@ -55,15 +66,24 @@ LaneRelayOptions checked(LaneRelayOptions options) {
             "LaneRelayOptions::poll_interval must not be less than least_poll"
         );
     }
-    if (options.poison > PoisonPolicy::dlq) {
+    if (options.poison > PoisonPolicy::park_key) {
         throw std::invalid_argument("LaneRelayOptions::poison must be one of its names");
     }
-    // `.` alone is no name, but a part of one.
-    const bool legal = is_topic_name("t" + options.dead_letter_suffix);
-    if (options.dead_letter_suffix.empty() || !legal ||
-        options.dead_letter_suffix.size() > longest_suffix) {
+    for (const auto& [topic, policy] : options.topic_poison) {
+        if (policy > PoisonPolicy::park_key) {
+            throw std::invalid_argument(
+                "LaneRelayOptions::topic_poison must be of the names of policies"
+            );
+        }
+    }
+    check_suffix("dead_letter_suffix", options.dead_letter_suffix);
+    check_suffix("park_suffix", options.park_suffix);
+    if (options.max_parked < 1 || options.max_parked > most_parked) {
+        throw std::invalid_argument("LaneRelayOptions::max_parked must be 1 to 200");
+    }
+    if (options.unpark_interval < milliseconds{1}) {
         throw std::invalid_argument(
-            "LaneRelayOptions::dead_letter_suffix must be 1 to 100 of A-Z a-z 0-9 . _ -"
+            "LaneRelayOptions::unpark_interval must be at least 1 ms"
         );
     }
     if (options.halted_tries < 1) {

@@ -41,6 +41,8 @@ extern const char* const reset_stale;
 extern const char* const reset_stale_row;
 extern const char* const settle;
 extern const char* const stale_rows;
+extern const char* const unpark_request;
+extern const char* const unpark_take;
 extern const char* const window_barrier;
 extern const char* const window_extent;
 extern const char* const window_gate;

@@ -122,12 +122,12 @@ TEST_CASE("M17: a runner that waited for long enough says that another holds the
 TEST_CASE("M17: a statement of a migration has a limit of its own") {
     Stack stack(Stack::Kind::real);
     Session reader(
-        stack, Stack::Kind::real, "BEGIN; LOCK TABLE inbox_events IN ACCESS SHARE MODE;"
+        stack, Stack::Kind::real, "BEGIN; LOCK TABLE outbox_unparks IN ACCESS SHARE MODE;"
     );
     auto limited = migrate_down(stack, {{"MIGRATE_STATEMENT_TIMEOUT", "200ms"}});
     CHECK(limited.wait() == 1);
     const auto said = limited.output();
-    CHECK_MESSAGE(said.find("migration 5 (inbox_events)") != std::string::npos, said);
+    CHECK_MESSAGE(said.find("migration 6 (outbox_unparks)") != std::string::npos, said);
     CHECK(said.find("MIGRATE_STATEMENT_TIMEOUT") != std::string::npos);
     CHECK(is_one_line(said));
 
@@ -140,12 +140,12 @@ TEST_CASE("M17: a statement of a migration has a limit of its own") {
 TEST_CASE("M17: a table that stays in use ends a migration after the wait for locks") {
     Stack stack(Stack::Kind::real);
     const Session reader(
-        stack, Stack::Kind::real, "BEGIN; LOCK TABLE inbox_events IN ACCESS SHARE MODE;"
+        stack, Stack::Kind::real, "BEGIN; LOCK TABLE outbox_unparks IN ACCESS SHARE MODE;"
     );
     auto runner = migrate_down(stack, {{"MIGRATE_LOCK_TIMEOUT", "200ms"}});
     CHECK(runner.wait() == 1);
     const auto said = runner.output();
-    CHECK_MESSAGE(said.find("migration 5 (inbox_events)") != std::string::npos, said);
+    CHECK_MESSAGE(said.find("migration 6 (outbox_unparks)") != std::string::npos, said);
     CHECK(said.find("MIGRATE_LOCK_TIMEOUT") != std::string::npos);
     CHECK(is_one_line(said));
 }

@@ -298,6 +298,7 @@ net::awaitable<Result<Report>> rebase(const Tools& tools) {
         if (dry_run) break;
         const auto& last = hold.position(lane);
         if (last) next.map_version = last->map_version;
+        next.parked = last ? last->parked : std::vector<ParkedKey>{};
         auto between = next;
         between.source = {};
         const auto done =

@@ -194,6 +194,14 @@ net::awaitable<Result<Report>> change_lanes(const Tools& tools) {
             co_await check_delivered(*connection, lane, hold.position(lane), *identity);
         if (!checked) co_return checked.error();
     }
+    for (int lane = 0; lane < before; ++lane) {
+        const auto& last = hold.position(lane);
+        if (!last || last->parked.empty()) continue;
+        co_return fail(
+            Errc::invalid_request,
+            "lane " + std::to_string(lane) + " has parked keys: unpark them first"
+        );
+    }
     const auto version = next_version(hold, before);
     LanePosition next{.source = *identity, .seen = *snapshot, .window = *snapshot};
     for (int lane = 0; lane < before; ++lane) {

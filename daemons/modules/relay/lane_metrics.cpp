@@ -56,6 +56,9 @@ LaneMetrics::LaneMetrics(prometheus::Metrics& metrics, int lanes)
         "relay_lane_gate_seconds",
         "How long the last wait for the disk of the source took"
     );
+    const auto parked = gauges(
+        "relay_lane_parked_keys", "Keys whose events are put aside; 0 for lanes of others"
+    );
     const auto runs = counters("relay_lane_runs_total", "Times that a lane was run here");
     const auto take_overs = counters(
         "relay_lane_take_overs_total", "Times that the position of a lane was read"
@@ -66,7 +69,8 @@ LaneMetrics::LaneMetrics(prometheus::Metrics& metrics, int lanes)
     const auto chunks =
         counters("relay_lane_chunks_total", "Transactions that were committed");
     const auto dead_letters = counters(
-        "relay_lane_dead_letters_total", "Events whose dead letters were delivered"
+        "relay_lane_dead_letters_total",
+        "Events that were put aside as dead letters or parked"
     );
     const auto gates = counters(
         "relay_lane_gates_total", "Windows that were waited for to become durable"
@@ -94,6 +98,7 @@ LaneMetrics::LaneMetrics(prometheus::Metrics& metrics, int lanes)
             .chunk = chunk.with({name}),
             .commit = commit.with({name}),
             .gate = gate.with({name}),
+            .parked = parked.with({name}),
             .runs = runs.with({name}),
             .take_overs = take_overs.with({name}),
             .events = events.with({name}),
@@ -134,6 +139,8 @@ void LaneMetrics::show(const Lane& lane, const LaneStatus& status, TimePoint now
     lane.chunk.set(static_cast<double>(relay.last_chunk));
     lane.commit.set(seconds(relay.last_commit));
     lane.gate.set(seconds(relay.last_gate));
+    const auto parked = status.owned ? relay.position.parked.size() : 0;
+    lane.parked.set(static_cast<double>(parked));
     const auto raise = [](const prometheus::Counter& counter, std::uint64_t total) {
         counter.raise_to(static_cast<double>(total));
     };

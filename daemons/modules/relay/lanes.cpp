@@ -14,12 +14,16 @@
 #include <resilience/postgres/lane_locks.hpp>
 #include <resilience/postgres/outbox_window_source.hpp>
 #include <resilience/postgres/pool.hpp>
+#include <resilience/postgres/unparks.hpp>
+
+#include <boost/asio/use_awaitable.hpp>
 
 #include <algorithm>
 #include <chrono>
 #include <stdexcept>
 #include <string>
 #include <utility>
+#include <vector>
 
 namespace resilience::modules::relay {
 namespace {
@@ -28,8 +32,18 @@ constexpr std::chrono::milliseconds longest_poll{20};
 // Several lanes share the memory of the program.
 constexpr std::size_t chunk_bytes = 2 * 1024 * 1024;
 
+net::awaitable<Result<std::vector<UnparkWord>>> find_unparks(
+    resilience::postgres::Pool& pool, int lane
+) {
+    auto connection = co_await pool.async_acquire(net::use_awaitable);
+    if (!connection) co_return connection.error();
+    co_return co_await resilience::postgres::take_unparks(**connection, lane);
+}
+
 LaneGroupOptions group_options(
-    const RelaySettings& settings, const LaneBeginnings& beginnings
+    const RelaySettings& settings,
+    const LaneBeginnings& beginnings,
+    resilience::postgres::Pool& pool
 ) {
     LaneGroupOptions options;
     options.lanes = static_cast<int>(settings.lanes);
@@ -37,8 +51,9 @@ LaneGroupOptions group_options(
     options.relay.chunk_rows = static_cast<std::size_t>(settings.chunk_size);
     options.relay.chunk_bytes = chunk_bytes;
     options.relay.poll_interval = std::min(settings.poll_interval, longest_poll);
-    options.relay.poison =
-        settings.poison == "dlq" ? PoisonPolicy::dlq : PoisonPolicy::halt_lane;
+    options.relay.poison = read_poison(settings.poison).value();
+    options.relay.topic_poison = read_poison_topics(settings.poison_topics).value();
+    options.relay.find_unparks = [&pool](int lane) { return find_unparks(pool, lane); };
     options.relay.find_first = [&beginnings](int lane) { return beginnings.find(lane); };
     return options;
 }
@@ -67,7 +82,9 @@ LaneRelayObserver lane_log(host::Log& log, int lane) {
             told = now.state;
         };
     const auto committed = [&log, lane](const CommittedChunk& chunk) {
-        for (const auto& [event, why] : chunk.dead_letters) {
+        for (const auto& [event, why, is_behind] : chunk.dead_letters) {
+            // There may be many, and their key's first was told of.
+            if (is_behind) continue;
             log.error(
                 "dead letter",
                 {{"lane", lane},
@@ -128,7 +145,7 @@ struct LaneLoop::Impl {
               owner.executor(),
               ownership,
               [this](int lane) { return make(lane); },
-              group_options(settings, beginnings),
+              group_options(settings, beginnings, *database.postgres()),
               [this](const LaneGroupSnapshot& now) { observe(now); }
           ) {}
 

@@ -7,6 +7,7 @@
 
 #include <resilience/event.hpp>
 
+#include <algorithm>
 #include <stdexcept>
 #include <string_view>
 
@@ -112,8 +113,17 @@ void declare(host::Config& config, RelaySettings& settings) {
     config.choice(
         "RELAY_POISON",
         settings.poison,
-        {"halt_lane", "dlq"},
-        "exactly_once: what an event does that its topic never takes"
+        {"halt_lane", "dlq", "park_key"},
+        "exactly_once: what an event does that its topic never takes: it halts the lane, "
+        "goes to <topic>.dlq alone, or to <topic>.parked with all later ones of its key"
+    );
+    config.string(
+        "RELAY_POISON_TOPICS",
+        settings.poison_topics,
+        "exactly_once: topics for which it is another, as orders=park_key,mail=dlq",
+        [](std::string_view text) -> std::string {
+            return read_poison_topics(text) ? "" : "topic=policy, separated by commas";
+        }
     );
     config.choice(
         "RELAY_FIRST",
@@ -142,6 +152,27 @@ void declare(host::Config& config, RelaySettings& settings) {
 
 std::optional<std::chrono::milliseconds> RelaySettings::kept_for() const {
     return read_age(retention);
+}
+
+std::optional<PoisonPolicy> read_poison(std::string_view name) {
+    if (name == "halt_lane") return PoisonPolicy::halt_lane;
+    if (name == "dlq") return PoisonPolicy::dlq;
+    if (name == "park_key") return PoisonPolicy::park_key;
+    return std::nullopt;
+}
+
+std::optional<TopicPolicies> read_poison_topics(std::string_view text) {
+    TopicPolicies policies;
+    while (!text.empty()) {
+        const auto pair = text.substr(0, text.find(','));
+        text.remove_prefix(std::min(pair.size() + 1, text.size()));
+        const auto equals = std::min(pair.find('='), pair.size());
+        const auto topic = pair.substr(0, equals);
+        const auto policy = read_poison(pair.substr(std::min(equals + 1, pair.size())));
+        if (!policy || !is_topic_name(topic)) return std::nullopt;
+        if (!policies.emplace(topic, *policy).second) return std::nullopt;
+    }
+    return policies;
 }
 
 std::string outbox_name(

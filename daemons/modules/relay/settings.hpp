@@ -3,11 +3,13 @@
 #define RESILIENCE_MODULES_RELAY_SETTINGS_HPP
 
 #include <resilience/kafka/lane_producer_options.hpp>
+#include <resilience/lane_relay_options.hpp>
 
 #include <chrono>
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 
 namespace resilience::host {
 class Config;
@@ -19,6 +21,9 @@ struct KafkaSettings;
 }  // namespace resilience::modules::backing
 
 namespace resilience::modules::relay {
+
+/// As LaneRelayOptions::topic_poison.
+using TopicPolicies = decltype(LaneRelayOptions::topic_poison);
 
 /// Settings of the relay program (M15).
 struct RelaySettings {
@@ -37,8 +42,10 @@ struct RelaySettings {
     /// 1 to 50,000. With four lanes at work on events of some hundred bytes the program
     /// then stays below 64 MiB.
     std::int64_t chunk_size = 2500;
-    /// `halt_lane` or `dlq`.
+    /// `halt_lane`, `dlq` or `park_key`.
     std::string poison = "halt_lane";
+    /// Topics with a policy of their own: `topic=policy`, separated by commas.
+    std::string poison_topics;
     /// Where lanes begin, see @ref LaneBeginnings: `untouched`, `after_claims`,
     /// `everything` or `refuse`.
     std::string first = "untouched";
@@ -67,6 +74,13 @@ void declare(host::Config& config, RelaySettings& settings);
 
 /// Declares of these what tells which lanes there are and where their positions lie.
 void declare_lanes(host::Config& config, RelaySettings& settings);
+
+/// Reads one of the names of a policy; none when it is no such name.
+std::optional<PoisonPolicy> read_poison(std::string_view name);
+
+/// Reads RelaySettings::poison_topics; none when it is not of its form, or names a topic
+/// twice.
+std::optional<TopicPolicies> read_poison_topics(std::string_view text);
 
 /// What the outbox is called in Kafka.
 /// @throws std::invalid_argument Names the setting: Kafka does not take the name.

@@ -124,6 +124,11 @@ TEST_CASE("settings of the lanes are refused by their names") {
              {"RELAY_CHUNK_SIZE", "0"},
              {"RELAY_CHUNK_SIZE", "50001"},
              {"RELAY_POISON", "skip"},
+             {"RELAY_POISON_TOPICS", "orders"},
+             {"RELAY_POISON_TOPICS", "orders=skip"},
+             {"RELAY_POISON_TOPICS", "a b=dlq"},
+             {"RELAY_POISON_TOPICS", "a=dlq,a=park_key"},
+             {"RELAY_POISON_TOPICS", ",a=dlq"},
              {"RELAY_FIRST", "all"},
              {"RELAY_REPORT", "later"},
              {"RELAY_RETENTION", "a while"},
@@ -137,6 +142,23 @@ TEST_CASE("settings of the lanes are refused by their names") {
         Settings settings;
         const std::string said = settings.parse({{name, text}});
         CHECK_MESSAGE(said.starts_with(std::string{name} + ": "), said);
+    }
+}
+
+TEST_CASE("topics have policies of their own for events that they never take") {
+    using Policies = relay::TopicPolicies;
+    CHECK(relay::read_poison_topics("") == Policies{});
+    CHECK(
+        relay::read_poison_topics("orders=park_key,mail=dlq,x=halt_lane") ==
+        Policies{
+            {"orders", PoisonPolicy::park_key},
+            {"mail", PoisonPolicy::dlq},
+            {"x", PoisonPolicy::halt_lane}}
+    );
+    for (const char* name : {"halt_lane", "dlq", "park_key"}) {
+        Settings settings;
+        CHECK(settings.parse({{"RELAY_POISON", name}}) == "");
+        CHECK(relay::read_poison(settings.relay.poison).has_value());
     }
 }
 
@@ -255,6 +277,7 @@ TEST_CASE("the metrics of lanes show those that the instance has") {
     relay.events = 10;
     relay.chunks = 4;
     relay.dead_letters = 1;
+    relay.position.parked.resize(3);
     relay.caught_up = start + 1s;
     relay.window_since = start + 2s;
     relay.last_chunk = 5;
@@ -278,6 +301,8 @@ TEST_CASE("the metrics of lanes show those that the instance has") {
     CHECK(value(metrics, R"(relay_lane_runs_total{lane="0"})") == 2);
     CHECK(value(metrics, R"(relay_lane_events_total{lane="0"})") == 10);
     CHECK(value(metrics, R"(relay_lane_dead_letters_total{lane="0"})") == 1);
+    CHECK(value(metrics, R"(relay_lane_parked_keys{lane="0"})") == 3);
+    CHECK(value(metrics, R"(relay_lane_parked_keys{lane="1"})") == 0);
     CHECK(value(metrics, R"(relay_lane_fences_total{lane="0"})") == 6);
     // Until it has caught up for the first time, its lag is since it was taken.
     relay.caught_up.reset();

@@ -46,6 +46,12 @@ std::vector<LanePosition> all_but_one_equal() {
     return list;
 }
 
+LanePosition with_parked_keys() {
+    auto position = some_position();
+    position.parked = {{"orders", "k\"1", 3'000, 2}, {"t", "", 3'456, 1}};
+    return position;
+}
+
 // The text with `from` replaced by `to`, which must be there.
 std::string with(std::string text, std::string_view from, std::string_view to) {
     const auto at = text.find(from);
@@ -82,6 +88,52 @@ TEST_CASE("I1: the form of version 1 does not change") {
     );
 }
 
+TEST_CASE("I1: a position with keys that are parked is read back, in every field") {
+    const auto parked = with_parked_keys();
+    CHECK(decode_lane_position(encode(parked)).value() == parked);
+    std::vector<LanePosition> others(6, parked);
+    others[0].parked[0].topic += "0";
+    others[1].parked[0].key += "0";
+    ++others[2].parked[0].since;
+    ++others[3].parked[1].events;
+    others[4].parked.pop_back();
+    std::swap(others[5].parked[0], others[5].parked[1]);
+    for (const auto& other : others) {
+        CHECK(other != parked);
+        CHECK(encode(other) != encode(parked));
+        CHECK(decode_lane_position(encode(other)).value() == other);
+    }
+}
+
+TEST_CASE("I1: the form of version 2 does not change") {
+    const auto text = encode(with_parked_keys());
+    CHECK(
+        text.substr(text.find("\"map_version\"")) ==
+        R"("map_version":2,"parked":[{"topic":"orders","key":"k\"1","since":3000,)"
+        R"("events":2},{"topic":"t","key":"","since":3456,"events":1}],"crc":4293276608})"
+    );
+    CHECK(text.starts_with(R"({"v":2,)"));
+}
+
+TEST_CASE("I11: a version that does not go with what is parked is refused") {
+    const auto parked = encode(with_parked_keys());
+    (void)detail_of(with(parked, "\"v\":2", "\"v\":1"));
+    CHECK(
+        detail_of(with(encode(some_position()), "\"v\":1", "\"v\":2")) ==
+        "lane position: parked: is missing or not a list"
+    );
+    for (const char* const list : {"[]", "[1]", "{}", "null", "[{}]", "[[]]"}) {
+        const auto from = parked.find("[{");
+        auto text = parked;
+        text.replace(from, parked.find(']') + 1 - from, list);
+        CHECK(detail_of(text).find("parked: ") != std::string::npos);
+    }
+    CHECK(
+        detail_of(with(parked, "\"since\":3000", "\"since\":-1")) ==
+        "lane position: parked: since: is missing or not such a number"
+    );
+}
+
 TEST_CASE("I1: the largest and smallest numbers and odd texts are kept") {
     constexpr auto u64 = std::numeric_limits<std::uint64_t>::max();
     constexpr auto u32 = std::numeric_limits<std::uint32_t>::max();
@@ -102,7 +154,7 @@ TEST_CASE("I1: the largest and smallest numbers and odd texts are kept") {
 }
 
 TEST_CASE("I1: a position that lost its end, or its beginning, is refused") {
-    const auto text = encode(some_position());
+    const auto text = encode(with_parked_keys());
     for (std::size_t size = 0; size < text.size(); ++size) {
         CAPTURE(size);
         CHECK_FALSE(detail_of(text.substr(0, size)).empty());
@@ -111,7 +163,7 @@ TEST_CASE("I1: a position that lost its end, or its beginning, is refused") {
 }
 
 TEST_CASE("I1: a position with any byte changed is refused") {
-    const auto text = encode(some_position());
+    const auto text = encode(with_parked_keys());
     for (std::size_t at = 0; at < text.size(); ++at) {
         for (int value = 0; value < 256; ++value) {
             auto changed = text;
@@ -142,16 +194,16 @@ TEST_CASE("I1: a position with a byte more, or two swapped, is refused") {
 TEST_CASE("I11: a position of a version that is not known is refused by its number") {
     const auto text = encode(some_position());
     CHECK(
-        detail_of(with(text, "\"v\":1", "\"v\":2")) ==
-        "lane position: its version 2 is not known, only 1 is"
+        detail_of(with(text, "\"v\":1", "\"v\":3")) ==
+        "lane position: its version 3 is not known, only 1 and 2 are"
     );
     CHECK(detail_of(with(text, "\"v\":1,", "")).find("v: ") != std::string::npos);
-    CHECK(detail_of(R"({"v":2,"other":null})").find("version 2") != std::string::npos);
+    CHECK(detail_of(R"({"v":3,"other":null})").find("version 3") != std::string::npos);
 }
 
 TEST_CASE("I11: what is wrong with a position is said") {
     const auto text = encode(some_position());
-    CHECK(detail_of("") == "lane position: it is not a JSON object of plain members");
+    CHECK(detail_of("") == "lane position: it is not a JSON object of few levels");
     CHECK(detail_of("[]").find("not a JSON object") != std::string::npos);
     CHECK(
         detail_of(with(text, "\"seen\"", "\"sene\"")) ==

@@ -265,10 +265,16 @@ TEST_CASE("options out of range are refused by name") {
     refused({.chunk_bytes = (std::size_t{1} << 30) + 1}, "chunk_bytes");
     refused({.least_poll = 0ms}, "least_poll");
     refused({.least_poll = 21ms}, "poll_interval");
-    refused({.poison = static_cast<PoisonPolicy>(2)}, "poison");
+    refused({.poison = static_cast<PoisonPolicy>(3)}, "poison");
+    refused({.topic_poison = {{"t", static_cast<PoisonPolicy>(3)}}}, "topic_poison");
     refused({.dead_letter_suffix = ""}, "dead_letter_suffix");
     refused({.dead_letter_suffix = "a b"}, "dead_letter_suffix");
     refused({.dead_letter_suffix = std::string(101, 'a')}, "dead_letter_suffix");
+    refused({.park_suffix = ""}, "park_suffix");
+    refused({.park_suffix = "/"}, "park_suffix");
+    refused({.max_parked = 0}, "max_parked");
+    refused({.max_parked = 201}, "max_parked");
+    refused({.unpark_interval = 0ms}, "unpark_interval");
     refused({.pause = {.base = 0ms}}, "RetryOptions::base");
     refused({.halted_tries = 0}, "halted_tries");
 }

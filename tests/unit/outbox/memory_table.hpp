@@ -93,6 +93,7 @@ public:
         event.id = "e" + std::to_string(row.event.seq) + "-" + std::to_string(xid);
         event.aggregate_type = "counter";
         event.aggregate_id = std::to_string(draft.key);
+        event.partition_key = event.aggregate_id;
         event.event_type = std::to_string(row.n);
         event.event_data = std::string(draft.text, '1');
         event.topic = draft.topic;

@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: MIT
+// Keys whose events are put aside, and go on at the operator's word.
+#include <e2e/lanes.hpp>
+
+#include <doctest/doctest.h>
+
+#include <sstream>
+#include <string>
+#include <vector>
+
+using namespace resilience::e2e;
+using namespace std::chrono_literals;
+
+namespace {
+
+using Numbers = std::vector<std::string>;
+
+struct Parked : Lanes {
+    explicit Parked(Environment more = {}) : Lanes(1, std::move(more)) {
+        create_topic();
+        create_topic(topic() + ".parked");
+    }
+
+    // Writes an event of this key; the content is its number and a text of this size.
+    void write_one(const std::string& key, int number, int size = 0) const {
+        (void)sql(
+            "INSERT INTO outbox_events (id, aggregate_type, aggregate_id, event_type, "
+            "event_data, topic, partition_key) SELECT gen_random_uuid(), 't', '" +
+            key + "', 'e', jsonb_build_object('n', " + std::to_string(number) +
+            ", 't', repeat('x', " + std::to_string(size) + ")), '" + topic() + "', '" +
+            key + "'"
+        );
+    }
+
+    // Key and place in the table of what is in a topic, or a header of it.
+    Numbers read(const std::string& name, const std::string& what = "%k") const {
+        std::istringstream text{shell(
+            "kcat -C -q -e -o beginning -b '" + environment().at("KAFKA_BROKERS") +
+            "' -t '" + name + "' -f '" + what + "\\n'"
+        )};
+        Numbers lines;
+        for (std::string line; std::getline(text, line);) lines.push_back(line);
+        return lines;
+    }
+    Numbers delivered_keys() const { return read(topic()); }
+    Numbers parked_keys() const { return read(topic() + ".parked"); }
+};
+
+}  // namespace
+
+TEST_CASE("park_key: a key is put aside across restarts, until it is unparked") {
+    const Parked stack(Environment{{"RELAY_POISON", "park_key"}});
+    stack.write_one("a", 1);
+    stack.write_one("b", 1);
+    stack.write_one("b", 2, 2'000'000);
+    stack.write_one("b", 3);
+    stack.write_one("a", 2);
+    {
+        Relay one(stack, "one");
+        CHECK(eventually([&] { return stack.parked_keys() == Numbers{"b", "b"}; }));
+        CHECK(eventually([&] { return stack.delivered_keys().size() == 3; }));
+        CHECK(eventually([&] {
+            return one.shows(R"(relay_lane_parked_keys{lane="0"} 1)");
+        }));
+        CHECK(eventually([&] {
+            return stack.rows("status = 'FAILED' AND error_message LIKE '%parked%'") == 1;
+        }));
+        CHECK(one.is_ready());
+        one.process->kill();
+    }
+    stack.write_one("b", 4);
+    Relay two(stack, "two");
+    CHECK(eventually([&] { return stack.parked_keys().size() == 3; }));
+    const auto headers = stack.read(stack.topic() + ".parked", "%h");
+    REQUIRE(headers.size() == 3);
+    for (std::size_t i = 0; i < headers.size(); ++i) {
+        CHECK(headers[i].find("parked_since=3") != std::string::npos);
+        const auto number = "parked_number=" + std::to_string(i + 1);
+        CHECK(headers[i].find(number) != std::string::npos);
+    }
+    // A word that comes too late to know all is void.
+    const auto say = [&](int events) {
+        (void)stack.sql(
+            "INSERT INTO outbox_unparks (lane, since, events) VALUES (0, 3, " +
+            std::to_string(events) + ")"
+        );
+        CHECK(eventually([&] {
+            return stack.sql("SELECT lane FROM outbox_unparks").empty();
+        }));
+    };
+    say(2);
+    stack.write_one("b", 5);
+    CHECK(eventually([&] { return stack.parked_keys().size() == 4; }));
+    say(4);
+    CHECK(eventually([&] { return two.shows(R"(relay_lane_parked_keys{lane="0"} 0)"); }));
+    stack.write_one("b", 6);
+    CHECK(eventually([&] { return stack.delivered_keys().size() == 4; }));
+    CHECK(stack.parked_keys().size() == 4);
+    CHECK(two.ends());
+}
+
+TEST_CASE("RELAY_POISON_TOPICS: a topic has a policy of its own") {
+    const Parked stack;
+    stack.write_one("a", 1);
+    stack.write_one("a", 2, 2'000'000);
+    stack.write_one("a", 3);
+    Relay one(
+        stack, "one", {{"RELAY_POISON_TOPICS", stack.topic() + "=park_key,other=dlq"}}
+    );
+    CHECK(eventually([&] { return stack.parked_keys().size() == 2; }));
+    CHECK(stack.delivered_keys() == Numbers{"a"});
+    CHECK(one.is_ready());
+    CHECK(one.ends());
+}
