@@ -80,31 +80,6 @@ inline Failure failure_of(const std::exception_ptr& error) {
     }
 }
 
-/// Runs a coroutine on `executor` and completes `handler` with what it returned. The
-/// caller's cancellation reaches the coroutine; an exception becomes @ref Errc::internal.
-template <class T>
-void run_into(
-    const net::any_io_executor& executor,
-    net::awaitable<Result<T>> work,
-    Handler<T> handler
-) {
-    auto slot = net::get_associated_cancellation_slot(handler);
-    auto guard = net::make_work_guard(executor_of(handler, executor));
-    auto finish = [handler = std::move(handler), guard = std::move(guard), executor](
-                      std::exception_ptr error, std::optional<Result<T>> result
-                  ) mutable {
-        if (error) result.emplace(failure_of(error));
-        complete(executor, std::move(handler), std::move(*result));
-    };
-    net::co_spawn(
-        executor,
-        [](net::awaitable<Result<T>> inner) -> net::awaitable<std::optional<Result<T>>> {
-            co_return co_await std::move(inner);
-        }(std::move(work)),
-        net::bind_cancellation_slot(slot, std::move(finish))
-    );
-}
-
 }  // namespace detail
 }  // namespace resilience
 
