@@ -6,7 +6,6 @@
 #include <algorithm>
 #include <filesystem>
 #include <fstream>
-
 #include <sys/stat.h>
 
 using namespace resilience::e2e;

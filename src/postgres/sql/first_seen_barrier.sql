@@ -2,6 +2,6 @@
 -- Keeps relays from claiming rows, until the transaction is over; returns whether it does. The
 -- lock is that of claim_lock, shared by all who read windows.
 --
--- One that claims at this moment, or waits for its turn, is not waited for: it would wait for us
--- again and again.
+-- One that claims at this moment, or waits for its turn, is not waited for: it would wait for
+-- this session again and again.
 SELECT pg_try_advisory_xact_lock_shared(1920165985, 'outbox_events'::regclass::oid::int)

@@ -26,7 +26,7 @@ struct Writers {
     int open = 0;
     int prepared = 0;
 
-    // Words and waits of one transaction, run by the server without a pause of ours.
+    // Words and waits of one transaction, run by the server without a pause.
     std::vector<pg::Statement> transaction(std::mt19937& random) const {
         const auto one_in = [&](unsigned n) { return random() % n == 0; };
         const auto wait = [&](unsigned most_ms) {
