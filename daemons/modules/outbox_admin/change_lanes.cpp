@@ -48,7 +48,8 @@ std::uint64_t least_of(std::string_view snapshot) {
 
 // What is committed, and cannot be lost, when every transaction is over that has written
 // by now. One in progress need not be among those that a snapshot names: it may have a
-// higher number than all that it knows of. So a transaction begun for this is awaited with them.
+// higher number than all that it knows of. So a transaction begun for this is awaited
+// with them.
 net::awaitable<Result<std::string>> quiet_snapshot(
     const Tools& tools, Connection& connection, OutboxWindowSource& source
 ) {
