@@ -3,6 +3,8 @@
 // audit | rebase | dlq list | dlq replay | lanes.
 #include <modules/outbox_admin/program.hpp>
 
+using namespace resilience::modules;
+
 int main(int argc, char** argv) {
-    return resilience::modules::outbox_admin::run_program(argc, argv);
+    return outbox_admin::run_program(argc, argv);
 }

@@ -17,6 +17,8 @@ FACES = {
     ("crash", "users"): {"routes.hpp", "user_store.hpp"},
     # A database that is opened brings its schema up to date, and waits as long as that needs.
     ("backing", "migrations"): {"schema.hpp", "waits.hpp"},
+    # Whoever looks after an outbox is told which one by the words that its relay is told by.
+    ("outbox_admin", "relay"): {"settings.hpp"},
 }
 C_LIBRARIES = r"(libpq-fe|sqlite3|hiredis/|librdkafka/|openssl/)"
 
