@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 // Looks after an outbox that relay delivers exactly once: outbox verify | status | lag |
 // audit | rebase | dlq list | dlq replay | lanes.
+//
+// Exit codes: 0 nothing is wrong, 1 something is, 2 usage, 3 it could not be done.
 #include <modules/outbox_admin/program.hpp>
 
-using namespace resilience::modules;
-
 int main(int argc, char** argv) {
-    return outbox_admin::run_program(argc, argv);
+    return resilience::modules::outbox_admin::run_program(argc, argv);
 }
