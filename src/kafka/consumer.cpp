@@ -8,7 +8,6 @@
 #include <boost/asio/query.hpp>
 
 #include <algorithm>
-#include <exception>
 #include <map>
 #include <stop_token>
 #include <utility>
@@ -43,16 +42,7 @@ struct Consumer::Impl {
     template <class T, class Job>
     net::awaitable<Result<T>> run(Job job) {
         used = true;
-        auto guarded = [job = std::move(job)](
-                           ConsumerSession& on, const std::stop_token& stop
-                       ) -> Result<T> {
-            try {
-                return job(on, stop);
-            } catch (const std::exception& error) {
-                return fail(Errc::internal, error.what());
-            }
-        };
-        return detail::run_on_worker<T>(executor, worker, session, std::move(guarded));
+        return detail::run_on_worker<T>(executor, worker, session, std::move(job));
     }
 
     net::any_io_executor executor;

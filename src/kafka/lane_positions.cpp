@@ -7,7 +7,6 @@
 
 #include <boost/asio/query.hpp>
 
-#include <exception>
 #include <utility>
 
 namespace resilience::kafka {
@@ -23,15 +22,11 @@ struct Session {
         auto of_lane = options;
         of_lane.lane = lane;
         const detail::Patience patience{Clock::now() + options.take_over_timeout, stop};
-        try {
-            detail::PositionReader reader{connection, of_lane};
-            const auto exists = reader.exists(patience);
-            if (!exists) return exists.error();
-            if (!*exists) return Position{};
-            return reader.last(patience);
-        } catch (const std::exception& error) {
-            return fail(Errc::internal, error.what());
-        }
+        detail::PositionReader reader{connection, of_lane};
+        const auto exists = reader.exists(patience);
+        if (!exists) return exists.error();
+        if (!*exists) return Position{};
+        return reader.last(patience);
     }
 };
 

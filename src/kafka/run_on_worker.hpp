@@ -10,11 +10,27 @@
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
+#include <exception>
 #include <memory>
+#include <stdexcept>
 #include <stop_token>
 #include <utility>
 
 namespace resilience::kafka::detail {
+
+// Nothing may leave on the worker's thread: it would end the process.
+template <class T, class Session, class Job>
+Result<T> caught(Job& job, Session& session, const std::stop_token& stop) {
+    try {
+        return job(session, stop);
+    } catch (const std::invalid_argument& error) {
+        return fail(Errc::invalid_request, error.what());
+    } catch (const std::exception& error) {
+        return fail(Errc::internal, error.what());
+    } catch (...) {
+        return fail(Errc::internal, "an exception of an unknown type");
+    }
+}
 
 template <class T, class Session, class Job>
 struct RunOnWorker {
@@ -42,7 +58,7 @@ struct RunOnWorker {
                       target,
                       slot,
                       stop]() mutable {
-            auto result = job(*session, stop.get_token());
+            auto result = caught<T>(job, *session, stop.get_token());
             // The session may end with its owner now, and not on the owner's thread.
             session.reset();
             auto finish = [handler = std::move(handler),
@@ -58,7 +74,13 @@ struct RunOnWorker {
 };
 
 /** Runs `job(session, stop token)` on the worker's thread. `terminal` cancellation asks
-    the token to stop; the session lives until the job has ended. */
+    the token to stop; the session lives until the job has ended.
+
+    @par Errors
+    Those of the job, and what it throws:
+    @li Errc::invalid_request A std::invalid_argument: a setting is refused.
+    @li Errc::internal Anything else.
+*/
 template <class T, class Session, class Job>
 net::awaitable<Result<T>> run_on_worker(
     net::any_io_executor executor,

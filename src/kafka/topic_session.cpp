@@ -202,6 +202,16 @@ Result<std::vector<Record>> TopicSession::read(const std::stop_token& stop) {
     if (!stretches_) {
         return fail(Errc::invalid_request, "the reader must be opened first");
     }
+    try {
+        return next(stop);
+    } catch (...) {
+        // What was taken is lost, and must not be passed over by a later call.
+        stretches_.reset();
+        throw;
+    }
+}
+
+Result<std::vector<Record>> TopicSession::next(const std::stop_token& stop) {
     std::vector<Record> records;
     std::size_t bytes = 0;
     auto limit = patience(stop);

@@ -41,6 +41,7 @@ private:
     Result<void> find_ends(const std::stop_token& stop);
     Result<void> find_beginnings(const std::stop_token& stop);
     Result<void> fill();
+    Result<std::vector<Record>> next(const std::stop_token& stop);
     void note();
     std::string silence() const;
 

@@ -58,6 +58,9 @@ struct PartitionProgress {
         while they were read.
     @li Errc::access_denied The cluster refuses.
     @li Errc::unavailable No broker answers.
+    @li Errc::invalid_request A setting is refused that can only be tried out, such as a
+        file that cannot be read; the detail names the setting.
+    @li Errc::internal The process is short of memory. The reader must be opened again.
     @li Errc::cancelled It was cancelled. It may be called again.
 
     @par Cancellation
