@@ -65,6 +65,8 @@ struct DeadLetteredRow {
     @li `remove` takes rows away that are visible in the `seen` of their lane (I9), old
         enough and not FAILED, and no other.
     @li A row that somebody has locked is neither waited for nor changed.
+    @li `report_failed` changes rows that are NEW or SENT and delivered to FAILED, and no
+        other.
     @li I11: positions of another history than the table's are refused with
         @ref Errc::history_changed by every operation that is given some; nothing is
         changed.
@@ -94,9 +96,10 @@ public:
     virtual net::awaitable<Result<DeliveredOutcome>> report(const DeliveredSlice& slice
     ) = 0;
 
-    /// Makes rows FAILED that are NEW or SENT; others are left alone. At most 5,000.
+    /// Makes those of the rows FAILED that are NEW or SENT and were delivered; others are
+    /// left alone. At least one lane, each once; at most 5,000 rows.
     virtual net::awaitable<Result<void>> report_failed(
-        std::span<const DeadLetteredRow> rows
+        std::span<const DeliveredLane> lanes, std::span<const DeadLetteredRow> rows
     ) = 0;
 
     /// Looks at rows by ascending `seq` and removes those that were delivered and are at

@@ -78,8 +78,8 @@ struct DeliveryReportOptions {
 struct DeliveryReportSnapshot {
     /// Rows that have become SENT.
     std::uint64_t reported = 0;
-    /// Dead letters that were written to their rows, and those of which there were too
-    /// many.
+    /// Dead letters that were written to their rows, and those that were not: there were
+    /// too many, or their lane has come to follow another history (I11).
     std::uint64_t failed = 0;
     std::uint64_t dropped_dead_letters = 0;
     /// Rows that were removed.

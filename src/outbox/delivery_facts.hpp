@@ -77,6 +77,12 @@ public:
                position.batch_seq < known->second.position.batch_seq;
     }
 
+    /// Whether what is known of the lane is of this history.
+    bool follows(int lane, const SourceIdentity& source) const {
+        const auto known = lanes_.find(lane);
+        return known != lanes_.end() && known->second.position.source == source;
+    }
+
     /// Takes what can be dealt with now; none when there is nothing.
     std::optional<SeqRange> take() {
         if (ready_.is_empty()) return std::nullopt;

@@ -3,6 +3,7 @@
 
 #include "delivery_facts.hpp"
 #include "delivery_report_settings.hpp"
+#include "letter_queue.hpp"
 #include "removal_sweep.hpp"
 #include "run_on_strand.hpp"
 #include "seq_walk.hpp"
@@ -16,8 +17,6 @@
 
 #include <algorithm>
 #include <atomic>
-#include <deque>
-#include <iterator>
 #include <mutex>
 #include <random>
 #include <utility>
@@ -38,7 +37,8 @@ struct DeliveryReport::Impl : std::enable_shared_from_this<Impl> {
           random(options.seed != 0 ? options.seed : std::random_device{}()),
           timer(strand),
           sweep(options.sweep_interval, options.full_sweep_interval),
-          facts(removes_at_once, options.max_lanes) {}
+          facts(removes_at_once, options.max_lanes),
+          dead_letters(options.max_dead_letters) {}
 
     // A round over the rows that there are reports for.
     struct Round {
@@ -70,7 +70,7 @@ struct DeliveryReport::Impl : std::enable_shared_from_this<Impl> {
 
     mutable std::mutex mutex;
     detail::DeliveryFacts facts;
-    std::deque<DeadLetteredRow> dead_letters;
+    detail::LetterQueue dead_letters;
     DeliveryReportSnapshot state;
 
     bool reports() const noexcept { return options.report && !removes_at_once; }
@@ -94,7 +94,9 @@ struct DeliveryReport::Impl : std::enable_shared_from_this<Impl> {
         tell([&] {
             facts.delivered(lane, range, position);
             // The position may have been found before.
-            if (reports() && !facts.is_late(lane, position)) keep(letters);
+            if (!reports() || facts.is_late(lane, position)) return;
+            state.dropped_dead_letters +=
+                dead_letters.add(lane, position.source, letters);
         });
     }
 
@@ -116,13 +118,6 @@ struct DeliveryReport::Impl : std::enable_shared_from_this<Impl> {
             return !before;
         });
         if (news) wake();
-    }
-
-    void keep(std::span<const DeadLetteredRow> letters) {
-        const auto room = options.max_dead_letters - dead_letters.size();
-        const auto kept = letters.first(std::min(room, letters.size()));
-        dead_letters.insert(dead_letters.end(), kept.begin(), kept.end());
-        state.dropped_dead_letters += letters.size() - kept.size();
     }
 
     // What there is to do once a round is due; under the lock.
@@ -153,22 +148,23 @@ struct DeliveryReport::Impl : std::enable_shared_from_this<Impl> {
 
     net::awaitable<Result<void>> write_dead_letters() {
         for (;;) {
-            const auto batch = locked([&] {
-                const auto count = std::min<std::size_t>(dead_letters.size(), 1000);
-                const auto begin = dead_letters.begin();
-                return std::vector<DeadLetteredRow>(
-                    begin, std::next(begin, static_cast<std::ptrdiff_t>(count))
-                );
+            detail::LetterQueue::Batch batch;
+            std::vector<DeliveredLane> lanes;
+            // Positions that show the letters' chunks: those of the round may be earlier.
+            locked([&] {
+                batch = dead_letters.first(1000, facts);
+                lanes = facts.lanes();
             });
-            if (batch.empty()) co_return Result<void>{};
-            const auto written = co_await rows.report_failed(batch);
+            if (batch.taken == 0) co_return Result<void>{};
+            Result<void> written;
+            if (!batch.rows.empty()) {
+                written = co_await rows.report_failed(lanes, batch.rows);
+            }
             if (!written && !blames_rows(written.error())) co_return written.error();
             locked([&] {
-                const auto begin = dead_letters.begin();
-                dead_letters.erase(
-                    begin, std::next(begin, static_cast<std::ptrdiff_t>(batch.size()))
-                );
-                (written ? state.failed : state.refused) += batch.size();
+                dead_letters.remove_first(batch.taken);
+                (written ? state.failed : state.refused) += batch.rows.size();
+                state.dropped_dead_letters += batch.taken - batch.rows.size();
             });
         }
     }

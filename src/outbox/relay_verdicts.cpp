@@ -13,7 +13,7 @@ namespace resilience {
 bool blames_rows(const Failure& failure) noexcept {
     return !is_retryable(failure.code) && !(failure == Errc::cancelled) &&
            !(failure == Errc::cancelled_in_doubt) && !(failure == Errc::closed) &&
-           !(failure == Errc::bad_destination);
+           !(failure == Errc::bad_destination) && !(failure == Errc::history_changed);
 }
 
 Settlement settle_delivery(

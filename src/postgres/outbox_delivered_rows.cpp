@@ -27,15 +27,20 @@ Result<std::size_t> count(const Row& row, std::size_t column) {
     return static_cast<std::size_t>(*value);
 }
 
-// Reads what report_slice and remove_slice returned.
-Result<DeliveredOutcome> read_outcome(const Row& row, bool removed) {
+// Reads the statement's part of whether the positions are of this history.
+Result<void> read_whether_it_goes_on(const Row& row) {
     const auto goes_on = row.boolean(0);
     if (!goes_on) return goes_on.error();
-    if (!*goes_on) {
-        return history_changed(
-            "a position is of another table, or ahead of the server's transactions"
-        );
-    }
+    if (*goes_on) return {};
+    return history_changed(
+        "a position is of another table, or ahead of the server's transactions"
+    );
+}
+
+// Reads what report_slice and remove_slice returned.
+Result<DeliveredOutcome> read_outcome(const Row& row, bool removed) {
+    const auto goes_on = read_whether_it_goes_on(row);
+    if (!goes_on) return goes_on.error();
     const auto looked = count(row, 1);
     if (!looked) return looked.error();
     const auto last = row.int64(2);
@@ -84,29 +89,46 @@ struct OutboxDeliveredRows::Impl {
         co_return Result<void>{};
     }
 
-    net::awaitable<Result<Rows>> ask(const char* text, std::vector<Parameter> values) {
+    net::awaitable<Result<Rows>> ask(const char* text) {
         const auto connected = co_await connect();
         if (!connected) co_return connected.error();
-        co_return co_await connection.async_execute(
-            text, std::move(values), net::use_awaitable
-        );
+        co_return co_await connection.async_execute(text, {}, net::use_awaitable);
     }
 
     // The connection's part of whether a position is of this history; the rest is the
     // statement's.
-    std::optional<Failure> find_other(const DeliveredSlice& slice) const {
-        for (const auto& lane : slice.lanes) {
+    std::optional<Failure> find_other(std::span<const DeliveredLane> known) const {
+        for (const auto& lane : known) {
             if (auto failure = compare(lane.position.source, *reached)) return failure;
         }
         return std::nullopt;
     }
 
-    std::vector<Parameter> parameters_of(const DeliveredSlice& slice) const {
+    // Asks what begins with the fragment `delivered`, on the connection whose identity
+    // was compared and on no later one.
+    net::awaitable<Result<Rows>> ask_of(
+        std::span<const DeliveredLane> known,
+        const char* text,
+        std::vector<Parameter> values
+    ) {
+        if (known.empty()) co_return wrong("lanes: there is none");
+        const auto connected = co_await connect();
+        if (!connected) co_return connected.error();
+        if (auto failure = find_other(known)) co_return std::move(*failure);
+        auto all = parameters_of(known);
+        for (auto& value : values) all.push_back(std::move(value));
+        co_return co_await connection.async_execute(
+            text, std::move(all), net::use_awaitable
+        );
+    }
+
+    // The first five of the fragment `delivered`.
+    std::vector<Parameter> parameters_of(std::span<const DeliveredLane> known) const {
         std::vector<std::int64_t> lanes;
         std::vector<std::string> seen;
         std::vector<std::string> windows;
         std::vector<std::int64_t> last_seqs;
-        for (const auto& [lane, position] : slice.lanes) {
+        for (const auto& [lane, position] : known) {
             const auto text = [](const std::string& snapshot) {
                 return snapshot.empty() ? std::string{first_snapshot} : snapshot;
             };
@@ -120,26 +142,19 @@ struct OutboxDeliveredRows::Impl {
             Parameter::array(seen),
             Parameter::array(windows),
             Parameter::array(last_seqs),
-            reached->table,
-            slice.after,
-            slice.to,
-            slice.limit
+            reached->table
         );
     }
 
     net::awaitable<Result<DeliveredOutcome>> deal(
         const char* text, const DeliveredSlice& slice, const std::int64_t* age
     ) {
-        if (slice.lanes.empty()) co_return wrong("lanes: there is none");
         if (slice.limit < 1 || slice.limit > most_rows) {
             co_return wrong("limit: must be 1 to 5,000");
         }
-        const auto connected = co_await connect();
-        if (!connected) co_return connected.error();
-        if (auto failure = find_other(slice)) co_return std::move(*failure);
-        auto values = parameters_of(slice);
+        auto values = parameters(slice.after, slice.to, slice.limit);
         if (age) values.emplace_back(*age);
-        const auto rows = co_await ask(text, std::move(values));
+        const auto rows = co_await ask_of(slice.lanes, text, std::move(values));
         if (!rows) co_return rows.error();
         co_return read_outcome((*rows)[0], age != nullptr);
     }
@@ -153,7 +168,7 @@ OutboxDeliveredRows::OutboxDeliveredRows(
 OutboxDeliveredRows::~OutboxDeliveredRows() = default;
 
 net::awaitable<Result<std::int64_t>> OutboxDeliveredRows::last_seq() {
-    const auto rows = co_await impl_->ask(sql::last_seq, {});
+    const auto rows = co_await impl_->ask(sql::last_seq);
     if (!rows) co_return rows.error();
     co_return (*rows)[0].int64(0);
 }
@@ -165,7 +180,7 @@ net::awaitable<Result<DeliveredOutcome>> OutboxDeliveredRows::report(
 }
 
 net::awaitable<Result<void>> OutboxDeliveredRows::report_failed(
-    std::span<const DeadLetteredRow> rows
+    std::span<const DeliveredLane> lanes, std::span<const DeadLetteredRow> rows
 ) {
     if (rows.size() > most_rows) co_return wrong("rows: must be at most 5,000");
     std::vector<std::int64_t> seqs;
@@ -174,11 +189,11 @@ net::awaitable<Result<void>> OutboxDeliveredRows::report_failed(
         seqs.push_back(row.seq);
         reasons.push_back(storable(row.reason));
     }
-    const auto done = co_await impl_->ask(
-        sql::report_failed, parameters(Parameter::array(seqs), Parameter::array(reasons))
-    );
+    auto values = parameters(Parameter::array(seqs), Parameter::array(reasons));
+    const auto done =
+        co_await impl_->ask_of(lanes, sql::report_failed, std::move(values));
     if (!done) co_return done.error();
-    co_return Result<void>{};
+    co_return read_whether_it_goes_on((*done)[0]);
 }
 
 net::awaitable<Result<DeliveredOutcome>> OutboxDeliveredRows::remove(

@@ -41,7 +41,8 @@ public:
 
     net::awaitable<Result<std::int64_t>> last_seq() override;
     net::awaitable<Result<DeliveredOutcome>> report(const DeliveredSlice& slice) override;
-    net::awaitable<Result<void>> report_failed(std::span<const DeadLetteredRow> rows
+    net::awaitable<Result<void>> report_failed(
+        std::span<const DeliveredLane> lanes, std::span<const DeadLetteredRow> rows
     ) override;
     net::awaitable<Result<DeliveredOutcome>> remove(
         const DeliveredSlice& slice, std::chrono::milliseconds age

@@ -122,7 +122,9 @@ TEST_CASE("report: dead letters become FAILED with what can be stored of their r
         );
         const std::vector<DeadLetteredRow> letters{
             {1, std::string{"no\0pe", 5}}, {2, "too large"}, {3, "x"}, {99, "y"}};
-        const auto done = co_await world.rows.report_failed(letters);
+        const auto position = co_await world.all_seen();
+        const auto slice = slice_of(0, position);
+        const auto done = co_await world.rows.report_failed(slice.lanes, letters);
         REQUIRE(ok(done));
         const auto written = co_await value(
             world.writer,
@@ -131,6 +133,30 @@ TEST_CASE("report: dead letters become FAILED with what can be stored of their r
             "seq) FROM outbox_events"
         );
         CHECK(written == "1FAILEDno?pe,2FAILEDtoo large,3PROCESSING");
+    });
+}
+
+TEST_CASE("I1: dead letters of rows that no position shows as delivered change nothing") {
+    const Schema schema{true};
+    run([&](net::io_context& context) -> net::awaitable<void> {
+        DeliveredWorld world{context, schema};
+        co_await world.begin();
+        co_await execute(world.writer, insert_rows(0, 2));
+        auto position = co_await world.all_seen();
+        co_await execute(world.writer, insert_rows(1, 1));
+        co_await execute(world.writer, insert_rows(0, 3));
+        const auto next = co_await world.all_seen();
+        position.window = next.window;
+        position.last_seq = 5;
+        co_await execute(world.writer, insert_rows(0, 1));
+        std::vector<DeadLetteredRow> letters;
+        for (std::int64_t seq = 2; seq <= 7; ++seq) letters.push_back({seq, "x"});
+        const auto slice = slice_of(0, position);
+        const auto done = co_await world.rows.report_failed(slice.lanes, letters);
+        REQUIRE(ok(done));
+        // 3 is another lane's, 6 comes later in the window, 7 is in no window.
+        const auto failed = co_await world.with("FAILED");
+        CHECK(failed == "2,4,5");
     });
 }
 
@@ -209,6 +235,7 @@ TEST_CASE("I11: positions of another history change and remove nothing") {
         co_await world.begin();
         co_await execute(world.writer, insert_rows(0, 3));
         const auto position = co_await world.all_seen();
+        const std::vector<DeadLetteredRow> letters{{1, "x"}};
         const auto refuses = [&](LanePosition changed) -> net::awaitable<void> {
             // One wrong position among good ones is enough.
             auto slice = slice_of(0, position);
@@ -219,6 +246,9 @@ TEST_CASE("I11: positions of another history change and remove nothing") {
             const auto removed = co_await world.rows.remove(slice, 0ms);
             REQUIRE_FALSE(removed.has_value());
             CHECK(removed.error() == Errc::history_changed);
+            const auto failed = co_await world.rows.report_failed(slice.lanes, letters);
+            REQUIRE_FALSE(failed.has_value());
+            CHECK(failed.error() == Errc::history_changed);
         };
         auto other = position;
         ++other.source.system_id;
@@ -249,6 +279,10 @@ TEST_CASE("I11: positions of another history change and remove nothing") {
         const auto gone = co_await world.rows.remove(slice_of(0, position), 0ms);
         REQUIRE_FALSE(gone.has_value());
         CHECK(gone.error() == Errc::history_changed);
+        const auto known = slice_of(0, position);
+        const auto failed = co_await world.rows.report_failed(known.lanes, letters);
+        REQUIRE_FALSE(failed.has_value());
+        CHECK(failed.error() == Errc::history_changed);
         const auto left = co_await world.with("NEW");
         CHECK(left == "1,2,3");
     });
@@ -271,7 +305,11 @@ TEST_CASE("report: slices out of range are refused before anything is asked") {
         const auto negative = co_await world.rows.remove(slice, -1ms);
         CHECK(negative.error() == Errc::invalid_request);
         const std::vector<DeadLetteredRow> many(5001);
-        const auto failed = co_await world.rows.report_failed(many);
+        const auto failed = co_await world.rows.report_failed(slice.lanes, many);
         CHECK(failed.error() == Errc::invalid_request);
+        slice.lanes.clear();
+        const std::vector<DeadLetteredRow> one(1);
+        const auto of_none = co_await world.rows.report_failed(slice.lanes, one);
+        CHECK(of_none.error() == Errc::invalid_request);
     });
 }

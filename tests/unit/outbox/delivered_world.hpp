@@ -80,6 +80,13 @@ struct MemoryRows : DeliveredRows {
         return xid < (snapshot.empty() ? 1 : std::stoi(snapshot));
     }
 
+    static bool delivered(
+        std::int64_t seq, const Row& row, const LanePosition& position
+    ) {
+        return shows(position.seen, row.xid) ||
+               (shows(position.window, row.xid) && seq <= position.last_seq);
+    }
+
     template <class Due, class Change>
     Result<DeliveredOutcome> deal(const DeliveredSlice& slice, Due due, Change change) {
         DeliveredOutcome outcome;
@@ -136,10 +143,7 @@ struct MemoryRows : DeliveredRows {
                 if (row.status != "NEW") return std::nullopt;
                 return true;
             },
-            [](std::int64_t seq, const Row& row, const LanePosition& position) {
-                return shows(position.seen, row.xid) ||
-                       (shows(position.window, row.xid) && seq <= position.last_seq);
-            }
+            delivered
         );
         if (done) {
             for (const auto seq : changed) rows[seq].status = "SENT";
@@ -147,13 +151,18 @@ struct MemoryRows : DeliveredRows {
         co_return done;
     }
 
-    net::awaitable<Result<void>> report_failed(std::span<const DeadLetteredRow> letters
+    net::awaitable<Result<void>> report_failed(
+        std::span<const DeliveredLane> lanes, std::span<const DeadLetteredRow> letters
     ) override {
         const auto begun = co_await begin("f" + std::to_string(letters.size()));
         if (!begun) co_return begun.error();
         for (const auto& letter : letters) {
-            rows[letter.seq].status = "FAILED";
-            rows[letter.seq].reason = letter.reason;
+            auto& row = rows[letter.seq];
+            for (const auto& [lane, position] : lanes) {
+                if (lane != row.lane || !delivered(letter.seq, row, position)) continue;
+                row.status = "FAILED";
+                row.reason = letter.reason;
+            }
         }
         co_return Result<void>{};
     }

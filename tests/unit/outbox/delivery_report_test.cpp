@@ -141,7 +141,7 @@ TEST_CASE("report: a dead letter is FAILED with its reason, never SENT before") 
     World world{{.batch = 1, .rows_per_second = 10}};
     world.deliver(0, 1, 3, 1, true, {{2, "too large"}});
     // While that is reported more comes.
-    world.time.run_for(150ms);
+    world.time.run_for(50ms);
     world.deliver(0, 4, 5, 2, true, {{5, "no topic"}});
     for (int i = 0; i < 100; ++i) {
         world.time.run_for(10ms);
@@ -171,6 +171,24 @@ TEST_CASE("report: a dead letter counts also when its position was found before"
     auto early = position;
     early.batch_seq = 0;
     world.report->delivered(0, {}, early, letters);
+    CHECK(world.report->snapshot().caught_up);
+}
+
+TEST_CASE("I11: a dead letter of a history that its lane has left is not shown") {
+    World world{
+        {.rows_per_second = 1, .pause = {.base = 1s, .cap = 1s, .jitter = Jitter::none}}};
+    world.rows.failures = {fail(Errc::history_changed)};
+    world.deliver(0, 1, 1, 1, true, {{1, "too large"}});
+    world.time.run_for(100ms);
+    // The table was restored, and where the lane stands in it was settled.
+    world.rows.rows[1].status = "NEW";
+    auto position = world.positions[0];
+    ++position.source.timeline;
+    world.report->found(0, position);
+    world.time.run_for(10s);
+    CHECK(world.rows.status(1) == "SENT");
+    CHECK(world.report->snapshot().failed == 0);
+    CHECK(world.report->snapshot().dropped_dead_letters == 1);
     CHECK(world.report->snapshot().caught_up);
 }
 
