@@ -83,12 +83,12 @@ std::string text_of(const std::exception_ptr& error) {
 struct App::Impl {
     explicit Impl(AppOptions o)
         : options(std::move(o)),
+          log(log_level_of(options.log_level)),
           io(options.threads == 1 ? 1 : static_cast<int>(options.threads)),
           control(
               options.threads == 1 ? net::any_io_executor{io.get_executor()}
                                    : net::any_io_executor{net::make_strand(io)}
           ),
-          log(log_level_of(options.log_level)),
           health(options.health),
           changed(control, TimePoint::max()),
           flusher(control),
@@ -100,9 +100,10 @@ struct App::Impl {
     }
 
     AppOptions options;
+    // What ends with the context, such as a client that has threads, still writes to it.
+    Log log;
     net::io_context io;
     net::any_io_executor control;
-    Log log;
     prometheus::Metrics metrics;
     Health health;
     std::shared_ptr<std::string> document = std::make_shared<std::string>();

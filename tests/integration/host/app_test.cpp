@@ -3,6 +3,9 @@
 
 #include <host/app.hpp>
 
+#include <boost/asio/execution/context.hpp>
+#include <boost/asio/execution_context.hpp>
+#include <boost/asio/query.hpp>
 #include <boost/asio/this_coro.hpp>
 
 #include <doctest/doctest.h>
@@ -194,4 +197,33 @@ TEST_CASE_FIXTURE(Running, "X12: a setting that is at fault ends the start with 
 }
 
 }  // namespace
+
+namespace {
+
+// As a client whose threads end with the context.
+class LastWords final : public net::execution_context::service {
+public:
+    using key_type = LastWords;
+    static inline net::execution_context::id id;
+
+    explicit LastWords(net::execution_context& context, Log* log = nullptr)
+        : service(context), log_(log) {}
+
+private:
+    void shutdown() override {
+        if (log_) log_->warn("last words");
+    }
+
+    Log* log_;
+};
+
+}  // namespace
+
+TEST_CASE("what ends with the context may still write to the log") {
+    App app{AppOptions{.name = "test"}};
+    net::make_service<LastWords>(
+        net::query(app.executor(), net::execution::context), &app.log()
+    );
+}
+
 }  // namespace resilience::host
