@@ -2,6 +2,7 @@
 #include <modules/outbox_admin/audit.hpp>
 
 #include <host/config.hpp>
+#include <modules/outbox_admin/audit_judge.hpp>
 #include <modules/outbox_admin/audit_rows.hpp>
 #include <modules/outbox_admin/audit_topics.hpp>
 #include <modules/outbox_admin/lane_hold.hpp>
@@ -30,6 +31,16 @@ constexpr std::size_t most_rows = 5'000'000;
 // Events of one transaction.
 constexpr std::size_t chunk_rows = 500;
 
+UnjudgedWord word_of(const Request& request) {
+    if (request.count_unjudged && request.deliver_unjudged) {
+        throw std::invalid_argument(
+            "--deliver-unjudged: not together with --count-unjudged-as-delivered"
+        );
+    }
+    if (request.count_unjudged) return UnjudgedWord::delivered;
+    return request.deliver_unjudged ? UnjudgedWord::not_delivered : UnjudgedWord::none;
+}
+
 std::vector<int> lanes_of(const Tools& tools) {
     if (tools.request.lane >= tools.lanes.lanes) {
         throw std::invalid_argument("--lane: there are only RELAY_LANES lanes");
@@ -50,9 +61,9 @@ struct Audit {
     AuditSpan span;
     AuditLedger ledger;
     TopicsSeen seen;
-    // Rows that are missing, of those that can be judged.
-    std::vector<DueRow> missing;
-    std::size_t unjudged = 0;
+    Judged judged;
+    // What is delivered again, by lane and seq.
+    std::vector<DueRow> due;
     std::size_t sent = 0;
 };
 
@@ -61,13 +72,9 @@ net::awaitable<Result<void>> compare(Audit& audit) {
     auto seen = co_await look_at_topics(audit.tools, audit.span, audit.ledger);
     if (!seen) co_return seen.error();
     audit.seen = std::move(*seen);
-    for (auto& row : audit.ledger.missing()) {
-        if (audit.seen.kept_since && row.created < *audit.seen.kept_since) {
-            ++audit.unjudged;
-        } else {
-            audit.missing.push_back(std::move(row));
-        }
-    }
+    const auto& request = audit.tools.request;
+    audit.judged = judge(audit.ledger.missing(), audit.seen.kept, named_topics(request));
+    audit.due = request.deliver_unjudged ? audit.ledger.missing() : audit.judged.missing;
     co_return Result<void>{};
 }
 
@@ -79,11 +86,8 @@ net::awaitable<Result<void>> redeliver(
     const std::string& snapshot,
     const LanePosition& between
 ) {
-    const auto first = std::ranges::find(audit.missing, lane, [](const DueRow& row) {
-        return row.lane;
-    });
-    const auto last = std::ranges::find_if(
-        first, audit.missing.end(), [&](const auto& row) { return row.lane != lane; }
+    const auto [first, last] = std::ranges::equal_range(
+        audit.due, lane, {}, [](const DueRow& row) { return row.lane; }
     );
     const std::span<const DueRow> due(first, last);
     for (std::size_t at = 0; at < due.size(); at += chunk_rows) {
@@ -131,25 +135,33 @@ net::awaitable<Result<std::int64_t>> renumber(const Tools& tools, bool dry_run) 
     co_return count;
 }
 
-Report report_of(const Audit& audit, bool wrote) {
+// The first ones of some rows; `text` names each as `what`.
+json::array list(const std::vector<DueRow>& rows, const char* what, std::string& text) {
     constexpr std::size_t most_listed = 100;
-    Report report;
-    json::array missing;
-    for (std::size_t i = 0; i < std::min(audit.missing.size(), most_listed); ++i) {
-        const auto& row = audit.missing[i];
-        missing.push_back(json::object{
+    json::array listed;
+    for (const auto& row : std::span{rows}.first(std::min(rows.size(), most_listed))) {
+        listed.push_back(json::object{
             {"event", row.event},
             {"lane", row.lane},
             {"seq", row.seq},
             {"topic", row.topic}});
-        report.text += fmt::format(
-            "missing: event {}, row {} of lane {}, topic {}\n",
+        text += fmt::format(
+            "{}: event {}, row {} of lane {}, topic {}\n",
+            what,
             row.event,
             row.seq,
             row.lane,
             row.topic
         );
     }
+    return listed;
+}
+
+Report report_of(const Audit& audit, bool wrote) {
+    const auto& [absent, unsure] = audit.judged;
+    Report report;
+    auto missing = list(absent, "missing", report.text);
+    auto unjudged = list(unsure, "not judged", report.text);
     json::array phantoms;
     for (const auto& one : audit.seen.phantom_examples) {
         phantoms.push_back(json::object{
@@ -168,29 +180,32 @@ Report report_of(const Audit& audit, bool wrote) {
     report.json = {
         {"rows", audit.ledger.rows()},
         {"records", audit.seen.records},
-        {"missing", audit.missing.size()},
+        {"missing", absent.size()},
         {"phantoms", audit.seen.phantoms},
-        {"unjudged", audit.unjudged},
+        {"unjudged", unsure.size()},
         {"sent", audit.sent},
         {"missing_examples", std::move(missing)},
+        {"unjudged_examples", std::move(unjudged)},
         {"phantom_examples", std::move(phantoms)}};
     report.text = fmt::format(
                       "{} rows compared with {} records: {} missing, {} phantoms\n",
                       audit.ledger.rows(),
                       audit.seen.records,
-                      audit.missing.size(),
+                      absent.size(),
                       audit.seen.phantoms
                   ) +
                   report.text;
-    if (audit.unjudged > 0) {
+    if (!unsure.empty()) {
         report.text += fmt::format(
-            "{} rows are older than what their topics keep, and were not judged\n",
-            audit.unjudged
+            "{} rows are older than what their topics keep, or of topics that were not "
+            "read, and cannot be judged\n",
+            unsure.size()
         );
     }
     report.text += wrote ? fmt::format("{} events were delivered again\n", audit.sent)
                          : std::string{"nothing was written\n"};
-    if (!audit.missing.empty() || audit.seen.phantoms > 0) report.code = something_wrong;
+    const bool is_good = absent.empty() && unsure.empty() && audit.seen.phantoms == 0;
+    if (!is_good) report.code = something_wrong;
     return report;
 }
 
@@ -227,6 +242,7 @@ net::awaitable<Result<Report>> audit(const Tools& tools) {
     const auto span = co_await find_span(tools);
     if (!span) co_return span.error();
     audit.span = *span;
+    audit.span.topics = named_topics(tools.request);
     const auto source = co_await audit.source.identity();
     if (!source) co_return source.error();
     for (const int lane : lanes) {
@@ -263,6 +279,16 @@ net::awaitable<Result<Report>> audit(const Tools& tools) {
 void declare_rebase(host::Config& config, Request& request) {
     declare_topics(config, request);
     config.flag("--yes", request.yes, "Do it; else it is only told what would be done");
+    config.flag(
+        "--count-unjudged-as-delivered",
+        request.count_unjudged,
+        "Rows that the topics tell nothing of were delivered"
+    );
+    config.flag(
+        "--deliver-unjudged",
+        request.deliver_unjudged,
+        "Rows that the topics tell nothing of were not delivered: deliver them"
+    );
 }
 
 net::awaitable<Result<Report>> rebase(const Tools& tools) {
@@ -270,6 +296,7 @@ net::awaitable<Result<Report>> rebase(const Tools& tools) {
     LaneHold hold{tools};
     const auto lanes = lanes_of(tools);
     const bool dry_run = !tools.request.yes;
+    const auto word = word_of(tools.request);
     if (!dry_run) {
         const auto held = co_await hold.take(lanes);
         if (!held) co_return held.error();
@@ -294,6 +321,10 @@ net::awaitable<Result<Report>> rebase(const Tools& tools) {
     }
     const auto compared = co_await compare(audit);
     if (!compared) co_return compared.error();
+    if (!dry_run) {
+        const auto allowed = may_go_on(audit.judged.unjudged.size(), word);
+        if (!allowed) co_return allowed.error();
+    }
     for (const int lane : lanes) {
         if (dry_run) break;
         const auto& last = hold.position(lane);
@@ -322,7 +353,8 @@ net::awaitable<Result<Report>> rebase(const Tools& tools) {
                            : "the lanes go on in " + name_of(*source) + " behind " +
                                  window->snapshot + '\n';
     // What was missing is there now, as it was meant to be.
-    if (!dry_run && audit.seen.phantoms == 0) report.code = nothing_wrong;
+    const bool is_mended = audit.seen.phantoms == 0 && audit.judged.unjudged.empty();
+    if (!dry_run && is_mended) report.code = nothing_wrong;
     co_return report;
 }
 

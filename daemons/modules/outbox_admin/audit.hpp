@@ -28,14 +28,14 @@ void declare_audit(host::Config& config, Request& request);
     @li Events in the topics, of the time asked for, that no row has are phantoms: the
         transaction that wrote them was lost, or the row was deleted since. They are told,
         and nothing more.
-    @li Rows older than what a topic keeps cannot be judged: those are counted, and not
-        sent.
+    @li Rows older than what their topic keeps, or the topics of what is put aside from
+        it, cannot be judged: those are listed, and not sent.
 
-    Something is wrong when an event was missing or is a phantom.
+    Something is wrong when an event was missing, is a phantom or cannot be judged.
 */
 net::awaitable<Result<Report>> audit(const Tools& tools);
 
-/// Declares `--topics --since --yes`.
+/// Declares `--topics --since --yes --count-unjudged-as-delivered --deliver-unjudged`.
 void declare_rebase(host::Config& config, Request& request);
 
 /** Goes on in a source whose history is another one: restored, promoted or made anew
@@ -48,6 +48,15 @@ void declare_rebase(host::Config& config, Request& request);
    relays refuse to go on.
 
     Without `--yes` it only tells what it would do.
+
+    Rows that cannot be judged, those of topics that were not named among them, would be
+    passed over: something is wrong whenever there are some, and with `--yes` the operator
+    says what they are.
+
+    @par Errors
+    @li Errc::not_found Rows cannot be judged, and the operator has not said what they
+        are. No position was changed.
+    @li Those of the database, @ref kafka::TopicReader and LaneHold.
 */
 net::awaitable<Result<Report>> rebase(const Tools& tools);
 

@@ -33,6 +33,10 @@ net::awaitable<Result<void>> expect_rows(
             slice.last_seq = seq;
             const auto created = event.created_at.value_or(WallClock::time_point{});
             if (span.since && created < *span.since) continue;
+            const bool is_asked_for =
+                span.topics.empty() ||
+                std::ranges::find(span.topics, event.topic) != span.topics.end();
+            if (!is_asked_for) continue;
             const bool entered = ledger.expect(
                 {.lane = slice.lane,
                  .seq = seq,

@@ -22,6 +22,8 @@ struct AuditSpan {
     std::optional<WallClock::time_point> since;
     /// Every row that is as young has a greater `seq`.
     std::int64_t after = 0;
+    /// Rows of these topics alone; empty: of all.
+    std::vector<std::string> topics = {};
 };
 
 /// Asks the table where the span begins.

@@ -4,8 +4,8 @@
 #include <resilience/kafka/topic_reader.hpp>
 #include <resilience/lane_verifier.hpp>
 
-#include <algorithm>
 #include <map>
+#include <optional>
 #include <set>
 #include <string_view>
 #include <utility>
@@ -99,8 +99,7 @@ net::awaitable<Result<TopicsSeen>> look_at_topics(
             ++seen.records;
             const auto time = record.timestamp.value_or(WallClock::time_point{});
             if (truncated.erase({record.topic, record.partition}) > 0) {
-                const auto since = time + clock_margin;
-                seen.kept_since = std::max(seen.kept_since.value_or(since), since);
+                seen.kept.removed_before(record.topic, time + clock_margin);
             }
             const auto event = header_of(record, "ce_id");
             if (event.empty() || ledger.found(event)) continue;
@@ -114,9 +113,9 @@ net::awaitable<Result<TopicsSeen>> look_at_topics(
     }
     const auto asked = co_await suspects.ask();
     if (!asked) co_return asked.error();
-    if (!truncated.empty()) {
-        // Everything was removed, and may have been written a moment ago.
-        seen.kept_since = WallClock::now();
+    // Everything was removed, and may have been written a moment ago.
+    for (const auto& one : truncated) {
+        seen.kept.removed_before(one.topic, WallClock::now());
     }
     co_return seen;
 }

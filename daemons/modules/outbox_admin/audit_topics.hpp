@@ -2,12 +2,12 @@
 #ifndef RESILIENCE_MODULES_OUTBOX_ADMIN_AUDIT_TOPICS_HPP
 #define RESILIENCE_MODULES_OUTBOX_ADMIN_AUDIT_TOPICS_HPP
 
+#include <modules/outbox_admin/audit_judge.hpp>
 #include <modules/outbox_admin/audit_ledger.hpp>
 #include <modules/outbox_admin/audit_rows.hpp>
 #include <modules/outbox_admin/tools.hpp>
 
 #include <cstdint>
-#include <optional>
 #include <string>
 #include <vector>
 
@@ -27,9 +27,8 @@ struct TopicsSeen {
     std::uint64_t phantoms = 0;
     /// The first ones.
     std::vector<Phantom> phantom_examples;
-    /// Where records were removed by age: from when on all of them are kept, and some
-    /// minutes, as clocks differ.
-    std::optional<WallClock::time_point> kept_since;
+    /// Where records were removed by age, and some minutes more, as clocks differ.
+    KeptSpans kept;
 };
 
 /** Reads the topics of a request and their dead letters whole, and tells the ledger which

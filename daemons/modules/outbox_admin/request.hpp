@@ -35,6 +35,9 @@ struct Request {
     std::int64_t lane = -1;
     bool dry_run = false;
     bool yes = false;
+    /// What rows are that the topics tell nothing of; at most one of the two.
+    bool count_unjudged = false;
+    bool deliver_unjudged = false;
 
     /// How many lanes there are to be.
     std::string count;

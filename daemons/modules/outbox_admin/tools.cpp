@@ -67,8 +67,12 @@ net::awaitable<Result<std::vector<FoundPosition>>> read_positions(const Tools& t
     co_return found;
 }
 
+std::vector<std::string> named_topics(const Request& request) {
+    return request.topics.empty() ? std::vector<std::string>{} : split(request.topics);
+}
+
 net::awaitable<Result<std::vector<std::string>>> topics_of(const Tools& tools) {
-    if (!tools.request.topics.empty()) co_return split(tools.request.topics);
+    if (!tools.request.topics.empty()) co_return named_topics(tools.request);
     auto connection = co_await connect(tools);
     if (!connection) co_return connection.error();
     const auto rows = co_await connection->async_execute(

@@ -59,6 +59,9 @@ using FoundPosition = Result<std::optional<LanePosition>>;
 /// Those of all lanes, without fencing anybody. A failure of the connection ends it.
 net::awaitable<Result<std::vector<FoundPosition>>> read_positions(const Tools& tools);
 
+/// The topics that a request names; empty: none.
+std::vector<std::string> named_topics(const Request& request);
+
 /// The topics that a request names, or else the table does.
 net::awaitable<Result<std::vector<std::string>>> topics_of(const Tools& tools);
 
