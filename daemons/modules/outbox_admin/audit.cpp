@@ -111,13 +111,14 @@ net::awaitable<Result<void>> redeliver(
 }
 
 // Rows of a dump carry transaction numbers of the server that they come from. Those that
-// this one has not given yet would be invisible until it does.
+// this one has not given yet, or to a transaction that is in progress, would be invisible
+// until that ends. A statement sees committed rows alone, so no other row is meant.
 constexpr const char* own_numbers =
     "UPDATE outbox_events SET xid = pg_current_xact_id() "
-    "WHERE xid >= pg_snapshot_xmax(pg_current_snapshot())";
+    "WHERE NOT pg_visible_in_snapshot(xid, pg_current_snapshot())";
 constexpr const char* count_foreign_numbers =
     "SELECT count(*) FROM outbox_events "
-    "WHERE xid >= pg_snapshot_xmax(pg_current_snapshot())";
+    "WHERE NOT pg_visible_in_snapshot(xid, pg_current_snapshot())";
 
 net::awaitable<Result<std::int64_t>> renumber(const Tools& tools, bool dry_run) {
     auto connection = co_await connect(tools);
@@ -343,7 +344,7 @@ net::awaitable<Result<Report>> rebase(const Tools& tools) {
     report.json["renumbered"] = *renumbered;
     if (*renumbered > 0) {
         report.text += fmt::format(
-            "{} rows {} transaction numbers that this server has not reached\n",
+            "{} rows {} transaction numbers of another server\n",
             *renumbered,
             dry_run ? "are not compared, as they have" : "had"
         );
