@@ -104,6 +104,8 @@ struct LaneTally {
 struct LaneVerdict {
     std::uint64_t records = 0;
     std::uint64_t dead_letters = 0;
+    /// Dead letters of parked keys, which are not counted there.
+    std::uint64_t parked = 0;
     std::uint64_t redelivered = 0;
     std::uint64_t replayed = 0;
 
@@ -129,11 +131,11 @@ struct LaneVerdict {
 
 /** Judges from the topics alone whether lanes delivered each event once and in order.
 
-    Each record carries its lane and a number without gaps; a dead letter takes its
-    event's place, with its number. What was replayed from a dead letter has no number.
-    Records of one partition must be added in its order, those of different partitions in
-    any. Pure, and in bounded memory. Events are compared by a hash of 64 bits of their
-    identities.
+    Each record carries its lane and a number without gaps; a dead letter or a parked
+    event takes its event's place, with its number. What was replayed from a dead letter
+   has no number. Records of one partition must be added in its order, those of different
+   partitions in any. Pure, and in bounded memory. Events are compared by a hash of 64
+   bits of their identities.
 
     @par Thread safety
     None.

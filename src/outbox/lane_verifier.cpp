@@ -252,7 +252,11 @@ void LaneVerifier::add(const LaneRecord& record) {
         impl_->note(LaneFault::foreign, record, {});
         return;
     }
-    if (place->way == Way::dead_letter) ++counts.dead_letters;
+    if (place->way == Way::dead_letter) {
+        const bool is_parked =
+            last_header(record.headers, parked_since_header).has_value();
+        ++(is_parked ? counts.parked : counts.dead_letters);
+    }
     bool again = impl_->repeats(*place);
     if (place->way == Way::replayed) {
         ++counts.replayed;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Keys whose events are put aside, and go on at the operator's word.
 #include <e2e/lanes.hpp>
+#include <e2e/outbox_command.hpp>
 
 #include <doctest/doctest.h>
 
@@ -97,6 +98,49 @@ TEST_CASE("park_key: a key is put aside across restarts, until it is unparked") 
     CHECK(eventually([&] { return stack.delivered_keys().size() == 4; }));
     CHECK(stack.parked_keys().size() == 4);
     CHECK(two.ends());
+}
+
+TEST_CASE("park_key: outbox verify, audit and rebase know parked events, and send none") {
+    const Parked stack(Environment{{"RELAY_POISON", "park_key"}});
+    stack.write_one("a", 1);
+    stack.write_one("b", 1);
+    stack.write_one("b", 2, 2'000'000);
+    stack.write_one("b", 3);
+    {
+        Relay one(stack, "one");
+        CHECK(eventually([&] { return stack.parked_keys().size() == 2; }));
+        CHECK(one.ends());
+    }
+    const auto verified = outbox(stack, {"verify"});
+    CHECK_MESSAGE(verified.code == 0, verified.text);
+    CHECK_MESSAGE(verified.says("4 records: 0 missing, 0 duplicates"), verified.text);
+    CHECK_MESSAGE(verified.says("0 dead letters, 0 replayed, 2 parked"), verified.text);
+    const auto audited = outbox(stack, {"audit"});
+    CHECK_MESSAGE(audited.code == 0, audited.text);
+    CHECK_MESSAGE(audited.says("4 rows compared with 4 records: 0 miss"), audited.text);
+    // What a rebase finds undelivered is no reason to overtake.
+    stack.write_one("b", 4);
+    stack.write_one("a", 2);
+    stack.write_one("b", 5);
+    const auto rebased = outbox(stack, {"rebase", "--yes"});
+    CHECK_MESSAGE(rebased.code == 0, rebased.text);
+    CHECK_MESSAGE(rebased.says("3 events were delivered again"), rebased.text);
+    CHECK_MESSAGE(rebased.says("2 of them were put aside"), rebased.text);
+    CHECK(stack.delivered_keys() == Numbers{"a", "b", "a"});
+    const auto headers = stack.read(stack.topic() + ".parked", "%h");
+    REQUIRE(headers.size() == 4);
+    CHECK(headers[2].find("parked_number=3") != std::string::npos);
+    CHECK(headers[3].find("parked_number=4") != std::string::npos);
+    // The position counts them: the relay goes on behind them, and takes their word.
+    Relay two(stack, "two");
+    stack.write_one("b", 6);
+    CHECK(eventually([&] { return stack.parked_keys().size() == 5; }));
+    (void)stack.sql("INSERT INTO outbox_unparks (lane, since, events) VALUES (0, 3, 5)");
+    CHECK(eventually([&] { return two.shows(R"(relay_lane_parked_keys{lane="0"} 0)"); }));
+    CHECK(two.ends());
+    const auto again = outbox(stack, {"audit"});
+    CHECK_MESSAGE(again.code == 0, again.text);
+    CHECK(outbox(stack, {"verify"}).code == 0);
 }
 
 TEST_CASE("RELAY_POISON_TOPICS: a topic has a policy of its own") {

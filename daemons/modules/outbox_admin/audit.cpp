@@ -6,6 +6,7 @@
 #include <modules/outbox_admin/audit_rows.hpp>
 #include <modules/outbox_admin/audit_topics.hpp>
 #include <modules/outbox_admin/lane_hold.hpp>
+#include <modules/outbox_admin/put_aside.hpp>
 
 #include <resilience/lane_verifier.hpp>
 #include <resilience/postgres/lane_survey.hpp>
@@ -65,6 +66,8 @@ struct Audit {
     // What is delivered again, by lane and seq.
     std::vector<DueRow> due;
     std::size_t sent = 0;
+    // Those of them that were put aside with their keys.
+    std::size_t parked = 0;
 };
 
 // Compares what the ledger expects with the topics.
@@ -78,13 +81,14 @@ net::awaitable<Result<void>> compare(Audit& audit) {
     co_return Result<void>{};
 }
 
-// Delivers the missing rows of one lane; `between` is its position meanwhile.
+// Delivers the missing rows of one lane; `between` is its position meanwhile, and counts
+// those of parked keys.
 net::awaitable<Result<void>> redeliver(
     Audit& audit,
     LaneHold& hold,
     int lane,
     const std::string& snapshot,
-    const LanePosition& between
+    LanePosition& between
 ) {
     const auto [first, last] = std::ranges::equal_range(
         audit.due, lane, {}, [](const DueRow& row) { return row.lane; }
@@ -103,8 +107,10 @@ net::awaitable<Result<void>> redeliver(
             }
             one.event.headers.emplace_back(std::string{redelivered_header}, "1");
         }
+        const auto parked = put_aside(*events, between.parked);
         const auto done = co_await hold.commit(lane, *events, between);
         if (!done) co_return done;
+        audit.parked += parked;
         audit.sent += events->size();
     }
     co_return Result<void>{};
@@ -185,6 +191,7 @@ Report report_of(const Audit& audit, bool wrote) {
         {"phantoms", audit.seen.phantoms},
         {"unjudged", unsure.size()},
         {"sent", audit.sent},
+        {"put_aside", audit.parked},
         {"missing_examples", std::move(missing)},
         {"unjudged_examples", std::move(unjudged)},
         {"phantom_examples", std::move(phantoms)}};
@@ -205,6 +212,11 @@ Report report_of(const Audit& audit, bool wrote) {
     }
     report.text += wrote ? fmt::format("{} events were delivered again\n", audit.sent)
                          : std::string{"nothing was written\n"};
+    if (audit.parked > 0) {
+        report.text += fmt::format(
+            "{} of them were put aside, as their keys are parked\n", audit.parked
+        );
+    }
     const bool is_good = absent.empty() && unsure.empty() && audit.seen.phantoms == 0;
     if (!is_good) report.code = something_wrong;
     return report;
@@ -267,7 +279,7 @@ net::awaitable<Result<Report>> audit(const Tools& tools) {
     if (!compared) co_return compared.error();
     for (const int lane : lanes) {
         if (dry_run || !hold.position(lane)) continue;
-        const LanePosition between = *hold.position(lane);
+        LanePosition between = *hold.position(lane);
         // It shows what the window does up to its last row, and more.
         const std::string snapshot =
             between.window.empty() ? between.seen : between.window;
@@ -336,6 +348,7 @@ net::awaitable<Result<Report>> rebase(const Tools& tools) {
         const auto done =
             co_await redeliver(audit, hold, lane, window->snapshot, between);
         if (!done) co_return done.error();
+        next.parked = between.parked;
         const auto moved = co_await hold.commit(lane, {}, next);
         if (!moved) co_return moved.error();
     }

@@ -19,12 +19,14 @@ void declare_audit(host::Config& config, Request& request);
         meanwhile; relays that run are not ended but refused (Errc::unavailable). With
         `--dry-run` nobody is fenced and relays may run.
     @li Rows that the lanes' positions count as delivered (I3), created since the time
-        asked for, must be in the topics or among their dead letters. The topics are read
-        whole: no clock decides whether an event is sent again.
+        asked for, must be in the topics, among their dead letters or parked events. The
+   topics are read whole: no clock decides whether an event is sent again.
     @li What is missing is delivered by its lane in the order of the table, with the
    header
         @ref redelivered_header, in transactions with the lane's position, whose windows
         stay as they are: what was sent before a crash is found by the next audit.
+    @li Missing events whose keys the lane's position holds as parked are put aside with
+        the others of their keys, behind them: in their topics they would overtake.
     @li Events in the topics, of the time asked for, that no row has are phantoms: the
         transaction that wrote them was lost, or the row was deleted since. They are told,
         and nothing more.

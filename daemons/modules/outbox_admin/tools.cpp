@@ -101,8 +101,10 @@ resilience::kafka::TopicReaderOptions reader_options(
     resilience::kafka::TopicReaderOptions options;
     std::set<std::string> all(topics.begin(), topics.end());
     for (const auto& topic : topics) {
-        auto letters = topic + std::string{default_dead_letter_suffix};
-        if (is_topic_name(letters)) all.insert(std::move(letters));
+        for (const auto suffix : {default_dead_letter_suffix, default_park_suffix}) {
+            auto aside = topic + std::string{suffix};
+            if (is_topic_name(aside)) all.insert(std::move(aside));
+        }
     }
     options.topics.assign(all.begin(), all.end());
     options.skip_missing = true;

@@ -65,7 +65,8 @@ std::vector<std::string> named_topics(const Request& request);
 /// The topics that a request names, or else the table does.
 net::awaitable<Result<std::vector<std::string>>> topics_of(const Tools& tools);
 
-/// Reads these topics and those of their dead letters, as far as there are any.
+/// Reads these topics and those of their dead letters and parked events, as far as there
+/// are any.
 resilience::kafka::TopicReaderOptions reader_options(
     const Tools& tools, const std::vector<std::string>& topics
 );

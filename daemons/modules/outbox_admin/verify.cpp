@@ -78,6 +78,7 @@ json::object json_of(const LaneVerdict& verdict) {
     return {
         {"records", verdict.records},
         {"dead_letters", verdict.dead_letters},
+        {"parked", verdict.parked},
         {"redelivered", verdict.redelivered},
         {"replayed", verdict.replayed},
         {"missing", verdict.missing},
@@ -103,9 +104,11 @@ std::string text_of(const LaneVerdict& verdict) {
         verdict.foreign
     );
     text += fmt::format(
-        "{} dead letters, {} replayed, {} delivered again because they were missing\n",
+        "{} dead letters, {} replayed, {} parked, {} delivered again because they were "
+        "missing\n",
         verdict.dead_letters,
         verdict.replayed,
+        verdict.parked,
         verdict.redelivered
     );
     for (const auto& [lane, tally] : verdict.lanes) {

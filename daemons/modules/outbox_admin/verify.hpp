@@ -13,8 +13,9 @@ namespace resilience::modules::outbox_admin {
 /// Declares `--topics --since --allow-foreign`.
 void declare_verify(host::Config& config, Request& request);
 
-/** Reads topics and those of their dead letters, and judges with a @ref LaneVerifier
-    whether the lanes delivered once and in order, up to their positions at least.
+/** Reads topics and those of their dead letters and parked events, and judges with a @ref
+   LaneVerifier whether the lanes delivered once and in order, up to their positions at
+   least.
 
     @par Errors
     @li Errc::bad_destination A topic that was named is not there.

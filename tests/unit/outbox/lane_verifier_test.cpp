@@ -256,6 +256,25 @@ TEST_CASE("a dead letter may be replayed once, where it has no number") {
     CHECK(verify(twice).duplicates == 1);
 }
 
+TEST_CASE("a parked event takes its event's place, and may be replayed once") {
+    const Topics topics{
+        {.lane_seq = 1, .event = "a"},
+        {.lane_seq = 2,
+         .event = "b",
+         .topic = "t.parked",
+         .more =
+             {{std::string{dead_letter_seq_header}, "7"},
+              {std::string{parked_since_header}, "2"}}},
+        {.event = "b", .more = {{std::string{replayed_header}, "t.parked/0/0"}}}};
+    const auto verdict = verify(topics);
+    CHECK(verdict.is_good());
+    CHECK(verdict.parked == 1);
+    CHECK(verdict.dead_letters == 0);
+    auto both = topics;
+    both.back() = {.lane_seq = 3, .event = "b"};
+    CHECK(verify(both).duplicates == 1);
+}
+
 TEST_CASE("what was delivered again in the place of a missing one is told") {
     const auto verdict =
         verify({{.lane_seq = 1, .event = "a", .more = {{"resilience-redelivered", "1"}}}}
