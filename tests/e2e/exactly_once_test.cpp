@@ -158,6 +158,33 @@ TEST_CASE("rows in lanes that nobody would run end the start with a sentence") {
     CHECK_MESSAGE(said.find("RELAY_LANES: there are events in lane") != said.npos, said);
 }
 
+TEST_CASE("rows that come into lanes that nobody runs make a relay not ready") {
+    const Lanes stack(2);
+    stack.create_topic();
+    Relay one(stack, "one");
+    REQUIRE(one.is_ready());
+    const auto write = [&](int lane) {
+        (void)stack.sql(
+            "INSERT INTO outbox_events (id, aggregate_type, aggregate_id, event_type, "
+            "event_data, topic, lane) VALUES (gen_random_uuid(), 't', '1', 'e', '{}', '" +
+            stack.topic() + "', " + std::to_string(lane) + ")"
+        );
+    };
+    write(2);
+    std::string said;
+    CHECK(eventually([&] {
+        said = one.http().get("/health").body;
+        return one.http().get("/readyz").status == 503 &&
+               said.find("RELAY_LANES: there are events in lane 2") != said.npos;
+    }));
+    CAPTURE(said);
+    // What it has goes on.
+    write(1);
+    CHECK(eventually([&] { return stack.delivered().size() == 1; }));
+    (void)stack.sql("DELETE FROM outbox_events WHERE lane = 2");
+    CHECK(one.is_ready());
+}
+
 TEST_CASE("RELAY_MODE=exactly_once without its servers ends the start with a sentence") {
     const ScratchFolder folder;
     Process relay(

@@ -237,6 +237,18 @@ LaneLoop::LaneLoop(
             co_return health_of(impl->group.snapshot(), Clock::now());
         }
     );
+    // Somebody may write with more lanes later, too.
+    app.health().add(
+        "lanes",
+        host::Need::required,
+        [&database, impl]() -> net::awaitable<host::PartHealth> {
+            const auto checked =
+                co_await check_row_lanes(*database.postgres(), impl->sink_options.lanes);
+            // The part `database` tells of a server that does not answer.
+            if (!checked || checked->empty()) co_return host::PartHealth{};
+            co_return host::PartHealth{host::HealthState::down, *checked, {}};
+        }
+    );
     app.background("relay", [impl] {
         return run_gracefully(impl->run(), [impl] { impl->group.stop(); });
     });

@@ -26,7 +26,9 @@ host::PartHealth health_of(const LaneGroupSnapshot& group, TimePoint now);
     program that shares them with others of its kind.
 
     Adds the lanes as background work, the metrics of @ref LaneMetrics, the health parts
-    `database` and `delivery`, and a @ref LaneReport unless the settings ask for none.
+    `database`, `delivery` and `lanes`, and a @ref LaneReport unless the settings ask
+    for none. The last part is down while there are rows in lanes that nobody runs; the
+    lanes go on.
 
     @par Object lifetimes
     The database must outlive it; it must outlive `App::run`.
