@@ -7,6 +7,7 @@
 #include <resilience/rate_limiter.hpp>
 
 #include <resilience/detail/bucket_law.hpp>
+#include <resilience/detail/bucket_notes.hpp>
 #include <resilience/detail/bucket_word.hpp>
 #include <resilience/detail/sync.hpp>
 
@@ -225,16 +226,9 @@ private:
     using View = detail::BucketWord::View;
 
     static detail::BucketLaw make_law(const TokenBucketOptions& options);
-    void mark_promise(std::int64_t start) noexcept;
 
     detail::BucketWord word_;
-
-    // The latest start, in nanoseconds, of a reservation that had to wait. Until then the
-    // bucket is spoken for, so a refund counts the refill up to then, not up to now.
-    detail::Atomic<std::int64_t> promised_{-detail::kTimeLimit};
-
-    // Tokens ever returned by refunds.
-    detail::Atomic<std::uint64_t> returned_{0};
+    detail::BucketNotes notes_;
 };
 
 inline detail::BucketLaw TokenBucket::make_law(const TokenBucketOptions& options) {
@@ -286,7 +280,7 @@ inline Reservation TokenBucket::reserve(
     constexpr std::int64_t longest = detail::BucketLaw::kLongestWait;
     max_wait = std::clamp(max_wait, nanoseconds{0}, nanoseconds{longest});
     Reservation r;
-    word_.update(at, [&](const View& view) {
+    const auto decide = [&](const View& view) {
         const detail::SharedBucketLaw& law = view.law;
         const detail::Decision<bool> refused{false, 0, false};
         r = {.wait = Admission::never, .start = now};
@@ -307,17 +301,19 @@ inline Reservation TokenBucket::reserve(
             const std::int64_t ticks = detail::ceil_div(next - view.now, law.rate);
             const std::int64_t start = view.now + ticks * law.rate;
             next = std::max(next, start + n * law.token - law.capacity);
-            mark_promise(at + wait.count());
             r.start = TimePoint{
                 std::chrono::duration_cast<Clock::duration>(nanoseconds{at} + wait)};
         }
         r.receipt = {
             .tokens = n,
             .generation = law.generation,
-            .returned = returned_.load(std::memory_order_relaxed),
+            .returned = notes_.returned(),
             .taken_at = at,
             .drained = next - (view.now - law.capacity)};
         return detail::Decision<bool>{true, next, true};
+    };
+    word_.update(at, decide, [&] {
+        if (r.wait.count() > 0) notes_.promise(at + r.wait.count());
     });
     return r;
 }
@@ -338,20 +334,31 @@ inline bool TokenBucket::refund(const Reservation& reservation, TimePoint now) n
     const detail::Receipt& receipt = reservation.receipt;
     if (receipt.tokens == 0) return true;
     const std::int64_t at = detail::nanoseconds_of(now);
-    return word_.update(at, [&](const View& view) {
+    detail::BucketNotes::Return mine{notes_};
+    std::uint64_t tokens = 0;
+    const auto decide = [&](const View& view) {
         const detail::SharedBucketLaw& law = view.law;
+        tokens = 0;
         if (receipt.generation != law.generation) {
             return detail::Decision<bool>{false, 0, false};
         }
-        // What a promise or a refund has put into the word is preceded by its mark.
-        const std::uint64_t returned = returned_.load(std::memory_order_relaxed);
-        const std::int64_t promised = promised_.load(std::memory_order_relaxed);
-        const std::int64_t back =
-            law.returnable(receipt, returned, std::max(at, promised));
-        returned_.fetch_add(law.tokens_of(back), std::memory_order_relaxed);
+        const std::uint64_t returned = mine.by_others();
+        // Until those who queue behind start, the bucket is spoken for: the refill up to
+        // then counts, not up to now.
+        const std::int64_t queue =
+            law.queue(view.zero, view.moment(), returned - receipt.returned).count();
+        const std::int64_t promised = notes_.promised() - at;
+        const std::int64_t until =
+            at + std::max<std::int64_t>(0, std::min(promised, queue));
+        const std::int64_t back = law.returnable(receipt, returned, until);
+        tokens = law.tokens_of(back);
         const std::int64_t next = std::max(view.zero - back, view.lowest());
         return detail::Decision<bool>{back == receipt.tokens * law.token, next, back > 0};
-    });
+    };
+    const bool whole = word_.update(at, decide, [&] { mine.note(tokens); });
+    mine.note(tokens);
+    mine.finish();
+    return whole;
 }
 
 inline void TokenBucket::reconfigure(
@@ -383,14 +390,6 @@ inline std::chrono::nanoseconds TokenBucket::resolution() const noexcept {
     return word_.inspect(0, [](const View& view) {
         return std::chrono::nanoseconds{view.law.tick};
     });
-}
-
-inline void TokenBucket::mark_promise(std::int64_t start) noexcept {
-    start = std::min(start, detail::kTimeLimit - 1);
-    std::int64_t seen = promised_.load(std::memory_order_relaxed);
-    while (seen < start &&
-           !promised_.compare_exchange_weak(seen, start, std::memory_order_relaxed)) {
-    }
 }
 
 }  // namespace resilience

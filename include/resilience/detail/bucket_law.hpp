@@ -217,6 +217,24 @@ struct BasicBucketLaw {
         return static_cast<std::uint64_t>(ceil_div(units, token));
     }
 
+    /** Time until the last of those may start who reserved after a taking, at most.
+
+        Whoever reserved left a zero of its own start, and since then only others' refunds
+        have lowered it.
+
+        @param others Tokens that others have returned since the taking, or more.
+    */
+    constexpr std::chrono::nanoseconds queue(
+        std::int64_t zero, Moment now, std::uint64_t others
+    ) const noexcept {
+        const std::int64_t cost = token;
+        if (others > static_cast<std::uint64_t>(kMostUnits / cost)) {
+            return std::chrono::nanoseconds{kLongestWait};
+        }
+        const std::int64_t returned = static_cast<std::int64_t>(others) * cost;
+        return wait(zero + returned - now.units, now.phase);
+    }
+
     /** Units that come back when a taking is undone after time has passed.
 
         Had the tokens never been taken, the bucket would have been full once its headroom

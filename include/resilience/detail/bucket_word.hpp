@@ -90,6 +90,25 @@ public:
         }
     }
 
+    /// The same, but calls `announce()` before each attempt to carry out a change, when
+    /// the view that was decided by is known to have been of one piece.
+    template <class Decide, class Announce>
+    auto update(std::int64_t at, Decide decide, Announce announce) noexcept {
+        std::int64_t word = word_.load(std::memory_order_acquire);
+        for (;;) {
+            const View view = this->view(word, at);
+            const auto decision = decide(view);
+            if (!unchanged(word)) continue;
+            if (!decision.change) return decision.answer;
+            if (view.beyond) {
+                word = rebase(word, at);
+                continue;
+            }
+            announce();
+            if (exchange(word, decision.next)) return decision.answer;
+        }
+    }
+
     /// Takes `n` tokens, at least 1, or none: what is called most, laid out for speed.
     Admission take(std::uint32_t n, std::int64_t at) noexcept {
         std::int64_t word = word_.load(std::memory_order_acquire);

@@ -18,6 +18,7 @@ using resilience::Reservation;
 using resilience::TimePoint;
 using resilience::TokenBucket;
 using resilience::TokenBucketOptions;
+using resilience::TokenCarry;
 
 namespace {
 
@@ -189,6 +190,71 @@ TEST_CASE("a refund waits for no one and empties no queue when requests are smal
     CHECK(bucket.reserve(1, t0).granted);
     CHECK(bucket.refund(a, t0));
     CHECK(bucket.reserve(1, t0).start == t0 + 2s);
+}
+
+TEST_CASE("a long reservation that was cancelled does not hold up later refunds") {
+    TokenBucket bucket{{.tokens = 1, .period = 1h, .burst = 10, .max_debt = 10}};
+    CHECK(bucket.try_acquire(10, t0));
+    const Reservation far = bucket.reserve(10, t0);
+    CHECK(far.start == t0 + 10h);
+    CHECK(bucket.refund(far, t0));
+    const Reservation near = bucket.reserve(1, t0 + 1h);
+    CHECK(near.wait == 0s);
+    CHECK(bucket.refund(near, t0 + 1h));
+    CHECK(bucket.snapshot(t0 + 1h).available == 1);
+    const Reservation waiting = bucket.reserve(2, t0 + 1h);
+    CHECK(waiting.start == t0 + 2h);
+    CHECK(bucket.refund(waiting, t0 + 1h));
+    CHECK(bucket.snapshot(t0 + 1h).available == 1);
+}
+
+TEST_CASE("a long reservation from before does not hold up refunds of later ones") {
+    constexpr TokenBucketOptions slow{
+        .tokens = 1, .period = 1h, .burst = 10, .max_debt = 10};
+    for (const TokenCarry carry :
+         {TokenCarry::as_is,
+          TokenCarry::proportional,
+          TokenCarry::additive,
+          TokenCarry::reset}) {
+        TokenBucket bucket{slow};
+        bucket.charge(10, t0);
+        CHECK(bucket.reserve(10, t0).start == t0 + 10h);
+        bucket.reconfigure({.tokens = 10, .period = 1s, .burst = 10}, carry, t0);
+        const TimePoint repaid = t0 + 2s;
+        const Reservation r = bucket.reserve(10, repaid);
+        CHECK(r.wait == 0s);
+        CHECK(bucket.refund(r, repaid));
+        CHECK(bucket.snapshot(repaid).available == 10);
+    }
+}
+
+TEST_CASE("a refund does not heed debt that nobody queues for") {
+    TokenBucket bucket{{.tokens = 1, .period = 1h, .burst = 10}};
+    const Reservation r = bucket.reserve(5, t0);
+    CHECK(bucket.charge(10, t0) == 5h);
+    CHECK(bucket.refund(r, t0));
+    CHECK(bucket.charge(0, t0) == 0s);
+}
+
+TEST_CASE("a refund heeds who queues behind it, however much others have returned") {
+    constexpr std::uint32_t most = 1u << 31;
+    TokenBucket bucket{{.tokens = 1, .period = 24h, .burst = most, .max_debt = 1}};
+    const Reservation first = bucket.reserve(1, t0);
+    for (int i = 0; i < 9; ++i) CHECK(bucket.refund(bucket.reserve(most - 1, t0), t0));
+    CHECK(bucket.try_acquire(most - 1, t0));
+    CHECK(bucket.reserve(1, t0).wait > 23h);
+    CHECK_FALSE(bucket.refund(first, t0));
+}
+
+TEST_CASE("a refund heeds who queues behind a reservation that was cancelled") {
+    TokenBucket bucket{{.tokens = 1, .period = 1s, .burst = 2, .max_debt = 10}};
+    const Reservation first = bucket.reserve(2, t0);
+    const Reservation cancelled = bucket.reserve(1, t0);
+    CHECK(bucket.reserve(1, t0).start == t0 + 2s);
+    CHECK(bucket.refund(cancelled, t0));
+    CHECK_FALSE(bucket.refund(first, t0));
+    // Of the two tokens that a full bucket has then, the one who starts uses the other.
+    CHECK(bucket.snapshot(t0 + 2s).available == 1);
 }
 
 TEST_CASE("options out of range are refused by name") {

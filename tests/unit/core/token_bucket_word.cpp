@@ -6,6 +6,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <vector>
 
 using namespace std::chrono_literals;
 using resilience::detail::BucketLaw;
@@ -56,6 +57,45 @@ TEST_CASE("a decision overtaken by another is made again") {
         return Decision<bool>{true, next, next <= view.now};
     });
     CHECK(decisions == 2);
+    CHECK_FALSE(take(bucket, 1, 0));
+}
+
+TEST_CASE("a change is announced only when it was decided by a view of one piece") {
+    BucketWord bucket{one_in_ten_seconds()};
+    int decisions = 0;
+    std::vector<int> announced_after;
+    bool taken = false;
+    // The first decision needs a rebase, the second is overtaken.
+    const auto decide = [&](const BucketWord::View& view) {
+        if (++decisions == 2) taken = take(bucket, 4, 0);
+        return Decision<bool>{true, view.law.taken(view.zero, view.now, 1), true};
+    };
+    const auto announce = [&] { announced_after.push_back(decisions); };
+    CHECK(bucket.update(0, decide, announce));
+    CHECK(taken);
+    CHECK(announced_after == std::vector{3});
+    CHECK_FALSE(take(bucket, 6, 0));
+    CHECK(take(bucket, 5, 0));
+
+    const auto refuse = [](const BucketWord::View&) {
+        return Decision<bool>{false, 0, false};
+    };
+    CHECK_FALSE(bucket.update(0, refuse, announce));
+    CHECK(announced_after.size() == 1);
+}
+
+TEST_CASE("a change overtaken after it was announced is decided and announced again") {
+    BucketWord bucket{one_in_ten_seconds()};
+    REQUIRE(take(bucket, 1, 0));
+    int announced = 0;
+    const auto decide = [](const BucketWord::View& view) {
+        const std::int64_t next = view.law.taken(view.zero, view.now, 5);
+        return Decision<bool>{true, next, next <= view.now};
+    };
+    CHECK(bucket.update(0, decide, [&] {
+        if (++announced == 1) REQUIRE(take(bucket, 4, 0));
+    }));
+    CHECK(announced == 2);
     CHECK_FALSE(take(bucket, 1, 0));
 }
 

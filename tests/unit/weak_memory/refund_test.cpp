@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: MIT
+#include "unit/weak_memory/sync.hpp"
+
+#include <resilience/token_bucket.hpp>
+
+#include <doctest/doctest.h>
+
+#include <chrono>
+
+using namespace std::chrono_literals;
+using namespace resilience;
+using namespace resilience::testing::weak;
+
+namespace {
+
+const TimePoint start = TimePoint{} + 1h;
+
+}  // namespace
+
+TEST_CASE("weak memory: a refund that is overtaken does not forfeit by its own attempt") {
+    const Exploration all = explore([] {
+        TokenBucket bucket{{.tokens = 1, .period = 1h, .burst = 4}};
+        static_cast<void>(bucket.try_acquire(2, start));
+        const Reservation reserved = bucket.reserve(2, start);
+        bool back = false;
+        int taken = 0;
+        const auto take = [&] {
+            if (bucket.try_acquire(1, start + 2h)) ++taken;
+        };
+        // What arrived in the two hours had room in the bucket.
+        run({[&] { back = bucket.refund(reserved, start + 2h); }, take, take});
+        demand(back, "both tokens came back");
+        demand(taken == 2, "there was enough");
+        demand(bucket.snapshot(start + 2h).available == 2, "the others are left");
+    });
+    CHECK(all.failure == "");
+    CHECK(all.complete);
+}
+
+TEST_CASE("weak memory: a refund that was overtaken by a taking counts as after it") {
+    const Exploration all = explore([] {
+        TokenBucket bucket{{.tokens = 1, .period = 1h, .burst = 4}};
+        const Reservation earlier = bucket.reserve(2, start);
+        Reservation later;
+        run(
+            {[&] { static_cast<void>(bucket.refund(earlier, start)); },
+             [&] { later = bucket.reserve(2, start); }}
+        );
+        static_cast<void>(bucket.try_acquire(3, start + 1h));
+        static_cast<void>(bucket.refund(later, start + 1h));
+        // Without the two, a bucket that was full would have been left with one.
+        demand(bucket.snapshot(start + 1h).available == 1, "no more than without them");
+    });
+    CHECK(all.failure == "");
+    CHECK(all.complete);
+}
+
+TEST_CASE("weak memory: a note of a refund that came to nothing is taken back") {
+    const Exploration all = explore([] {
+        TokenBucket bucket{{.tokens = 1, .period = 1h, .burst = 4}};
+        const TokenBucketOptions other{.tokens = 2, .period = 1h, .burst = 4};
+        const Reservation earlier = bucket.reserve(2, start);
+        Reservation later;
+        bool back = false;
+        run(
+            {[&] { back = bucket.refund(earlier, start); },
+             [&] {
+                 bucket.reconfigure(other, TokenCarry::as_is, start);
+                 later = bucket.reserve(2, start);
+             }}
+        );
+        const auto left = bucket.snapshot(start).available;
+        demand(left == (back ? 2u : 0u), "it came back in time or not at all");
+        demand(bucket.refund(later, start + 30min) == !back, "its room is its own");
+    });
+    CHECK(all.failure == "");
+    CHECK(all.complete);
+}
+
+TEST_CASE("weak memory: whoever sees tokens that came back sees that they did") {
+    const Exploration all = explore([] {
+        TokenBucket bucket{{.tokens = 1, .period = 1h, .burst = 4}};
+        const Reservation first = bucket.reserve(2, start);
+        const Reservation second = bucket.reserve(2, start);
+        static_cast<void>(bucket.try_acquire(2, start + 2h));
+        bool seen = false;
+        bool back = false;
+        run(
+            {[&] { static_cast<void>(bucket.refund(first, start + 1h)); },
+             [&] {
+                 seen = bucket.snapshot(start + 2h).available > 0;
+                 back = bucket.refund(second, start + 2h);
+             }}
+        );
+        // Of the two hours' tokens, one would have found the bucket full.
+        demand(!seen || !back, "the other's token took up its room");
+    });
+    CHECK(all.failure == "");
+    CHECK(all.complete);
+}
