@@ -35,8 +35,8 @@ net::awaitable<T> run_on_strand(
         const auto executor = net::get_associated_executor(handler, strand);
         auto finish = [executor,
                        handler = std::move(handler),
-                       guard =
-                           net::make_work_guard(executor)](Outcome<T> outcome) mutable {
+                       guard = net::make_work_guard(executor)](RemoteOutcome<T> outcome
+                      ) mutable {
             net::post(
                 executor,
                 [handler = std::move(handler), outcome = std::move(outcome)]() mutable {
@@ -46,8 +46,8 @@ net::awaitable<T> run_on_strand(
         };
         run_on(strand, std::move(coroutine), slot, std::move(finish));
     };
-    auto outcome =
-        co_await net::async_initiate<const net::use_awaitable_t<>&, void(Outcome<T>)>(
+    auto outcome = co_await net::
+        async_initiate<const net::use_awaitable_t<>&, void(RemoteOutcome<T>)>(
             std::move(initiate), net::use_awaitable, std::move(work)
         );
     if (outcome.error) std::rethrow_exception(outcome.error);

@@ -4,6 +4,7 @@
 
 #include <resilience/asio/detail/operation.hpp>
 #include <resilience/asio/detail/pipeline_stages.hpp>
+#include <resilience/asio/detail/run_on.hpp>
 #include <resilience/asio/initiate.hpp>
 #include <resilience/asio/result.hpp>
 #include <resilience/fallback.hpp>
@@ -14,16 +15,13 @@
 #include <boost/asio/associated_cancellation_slot.hpp>
 #include <boost/asio/async_result.hpp>
 #include <boost/asio/awaitable.hpp>
-#include <boost/asio/bind_cancellation_slot.hpp>
 #include <boost/asio/cancellation_state.hpp>
-#include <boost/asio/co_spawn.hpp>
 #include <boost/asio/deferred.hpp>
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/this_coro.hpp>
 
 #include <cstddef>
 #include <exception>
-#include <optional>
 #include <system_error>
 #include <type_traits>
 #include <utility>
@@ -119,16 +117,46 @@ auto co_run(
     co_return std::move(ended).unwrap();
 }
 
+namespace detail {
+
+/// Runs a pipeline in a coroutine of its own, which all types of cancellation reach.
+template <class Pipeline, class Operation>
+net::awaitable<CoResultOf<Operation>> co_run_whole(
+    Pipeline* pipeline, Operation operation
+) {
+    co_await net::this_coro::reset_cancellation_state(net::enable_total_cancellation());
+    co_return co_await co_run(*pipeline, std::move(operation));
+}
+
+/// What a call that ended so is completed with.
+template <class R>
+R result_of(RemoteOutcome<R> outcome) {
+    if (outcome.error) return refused<R>(refusal_for(outcome.error));
+    if (!outcome.value) return refused<R>(fail(Errc::cancelled));
+    return *std::move(outcome.value);
+}
+
+}  // namespace detail
+
 /** The same with a completion token.
 
     @par Completion signature
     `void(R)`, where R is what @ref co_run returns. An exception becomes a refusal with
-    its error code, or @ref Errc::internal.
+    its error code, or @ref Errc::internal. The handler is called on its own executor,
+    or else on `executor`; never from within this function.
 
     @par Cancellation
-    All types, as for @ref co_run.
+    All types, as for @ref co_run. A call that is cancelled before its first step does not
+    begin, and is refused with @ref Errc::cancelled. A cancellation that comes when the
+    call has ended is harmless, also when the context of `executor` is gone.
 
-    @param executor Runs the coroutine.
+    @par Thread safety
+    `executor` may have several threads, and need not be that of the handler. Whoever
+    cancels does so from a thread that may use the handler's slot.
+
+    @param executor Runs the coroutine and what it calls, one handler at a time. Over an
+        executor that is not known to be a strand, or to be in virtual time, a strand is
+        laid: the operation finds it as its executor.
 */
 template <class... Parts, class Operation, class CompletionToken = net::deferred_t>
 auto async_run(
@@ -146,22 +174,17 @@ auto async_run(
             const auto slot = net::get_associated_cancellation_slot(handler);
             auto guard = net::make_work_guard(detail::executor_of(handler, ex));
             auto finish = [ex, guard = std::move(guard), handler = std::move(handler)](
-                              std::exception_ptr error, std::optional<R> result
+                              detail::RemoteOutcome<R> outcome
                           ) mutable {
-                if (error) result = detail::refused<R>(detail::refusal_for(error));
-                detail::complete(ex, std::move(handler), std::move(*result));
+                detail::complete(
+                    ex, std::move(handler), detail::result_of(std::move(outcome))
+                );
             };
-            net::co_spawn(
-                ex,
-                [stages,
-                 work = std::move(work)]() mutable -> net::awaitable<std::optional<R>> {
-                    co_await net::this_coro::reset_cancellation_state(
-                        net::enable_total_cancellation()
-                    );
-                    R result = co_await co_run(*stages, std::move(work));
-                    co_return std::optional<R>{std::move(result)};
-                },
-                net::bind_cancellation_slot(slot, std::move(finish))
+            detail::run_on(
+                detail::serial(ex),
+                detail::co_run_whole(stages, std::move(work)),
+                slot,
+                std::move(finish)
             );
         },
         token,

@@ -15,6 +15,7 @@
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/this_coro.hpp>
 
+#include <atomic>
 #include <exception>
 #include <memory>
 #include <optional>
@@ -24,7 +25,7 @@ namespace resilience::detail {
 
 /// What became of a coroutine. Neither error nor value: it was cancelled before it began.
 template <class T>
-struct Outcome {
+struct RemoteOutcome {
     std::exception_ptr error{};
     std::optional<T> value{};
 };
@@ -33,7 +34,7 @@ struct Outcome {
 
     Owned by the coroutine and by what is queued on its executor, never by the caller's
     slot, which may outlive them and their context. After it is made, only the executor
-    touches it.
+    touches it, but for `announce`.
 */
 class RemoteCancellation {
 public:
@@ -45,40 +46,42 @@ public:
     /// Where the coroutine listens.
     net::cancellation_slot slot() noexcept { return signal_.slot(); }
 
-    /// Whether the coroutine may begin. It hears of what comes afterwards: one that
-    /// `co_spawn` has not begun would throw out of its context's `run`.
+    /// Says that a cancellation is on its way: from any thread.
+    void announce() noexcept { announced_.store(true, std::memory_order_release); }
+
+    /// Whether the coroutine may begin: no cancellation has been announced. It hears of
+    /// what comes afterwards: one that `co_spawn` has not begun would throw out of its
+    /// context's `run`.
     bool begin() noexcept {
         begun_ = true;
-        return early_ == net::cancellation_type::none;
+        return !announced_.load(std::memory_order_acquire);
     }
 
+    /// Cancels a coroutine that has begun; the others will not.
     void cancel(net::cancellation_type type) {
-        if (begun_) {
-            signal_.emit(type);
-        } else {
-            early_ |= type;
-        }
+        if (begun_) signal_.emit(type);
     }
 
 private:
     net::any_io_executor executor_;
     net::cancellation_signal signal_;
-    net::cancellation_type early_ = net::cancellation_type::none;
+    std::atomic<bool> announced_ = false;
     bool begun_ = false;
 };
 
 /// Awaits `work`, unless it is cancelled before it begins.
 template <class T>
-net::awaitable<Outcome<T>> outcome_of(
+net::awaitable<RemoteOutcome<T>> outcome_of(
     std::shared_ptr<RemoteCancellation> cancellation, net::awaitable<T> work
 ) {
-    Outcome<T> outcome;
-    if (!cancellation->begin()) co_return outcome;
-    try {
-        auto value = co_await std::move(work);
-        outcome.value.emplace(std::move(value));
-    } catch (...) {
-        outcome.error = std::current_exception();
+    RemoteOutcome<T> outcome;
+    if (cancellation->begin()) {
+        try {
+            auto value = co_await std::move(work);
+            outcome.value.emplace(std::move(value));
+        } catch (...) {
+            outcome.error = std::current_exception();
+        }
     }
     // `co_spawn` has one more suspension to make, whose exception nobody would catch.
     co_await net::this_coro::throw_if_cancelled(false);
@@ -89,9 +92,10 @@ net::awaitable<Outcome<T>> outcome_of(
 
     @param executor Runs one handler at a time: a strand, or a context of one thread.
     @param slot Where the caller cancels, from any thread that may use the slot. The
-        coroutine is cancelled on `executor`; cancelling is harmless when the coroutine
-        has ended, and when the context of `executor` is gone.
-    @param finish Called as `void(Outcome<T>)`, unless the context ends before.
+        coroutine is cancelled on `executor`, and does not begin when its first step is
+        yet to come; cancelling is harmless when the coroutine has ended, and when the
+        context of `executor` is gone.
+    @param finish Called as `void(RemoteOutcome<T>)`, unless the context ends before.
 */
 template <class T, class Finish>
 void run_on(
@@ -106,7 +110,9 @@ void run_on(
         // another operation, or is gone, by the time it is used.
         slot.assign([weak = std::weak_ptr{cancellation}](net::cancellation_type type) {
             const auto target = weak.lock();
-            if (!target) return;
+            if (!target || type == net::cancellation_type::none) return;
+            // What is queued behind the first step would come too late to prevent it.
+            target->announce();
             net::dispatch(target->executor(), [target, type] { target->cancel(type); });
         });
     }
@@ -117,7 +123,7 @@ void run_on(
             cancellation->slot(),
             // Asio looks into the slot until it calls this.
             [cancellation, finish = std::move(finish)](
-                std::exception_ptr error, Outcome<T> outcome
+                std::exception_ptr error, RemoteOutcome<T> outcome
             ) mutable {
                 if (error) outcome.error = error;
                 finish(std::move(outcome));
@@ -146,7 +152,7 @@ void run_on(
         slot,
         [handler = std::move(handler),
          guard = std::move(guard),
-         executor](Outcome<Result<T>> outcome) mutable {
+         executor](RemoteOutcome<Result<T>> outcome) mutable {
             if (outcome.error) outcome.value.emplace(failure_of(outcome.error));
             if (!outcome.value) outcome.value.emplace(fail(Errc::cancelled));
             complete(executor, std::move(handler), std::move(*outcome.value));
