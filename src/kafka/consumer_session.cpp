@@ -32,14 +32,6 @@ TopicPartition partition_of(const Record& record) {
     return {record.topic, record.partition};
 }
 
-std::size_t size_of(const Record& record) {
-    std::size_t size = 0;
-    if (record.key) size += record.key->size();
-    if (record.value) size += record.value->size();
-    for (const auto& [name, value] : record.headers) size += name.size() + value.size();
-    return size;
-}
-
 std::vector<TopicPartition> names(const rd_kafka_topic_partition_list_t* list) {
     std::vector<TopicPartition> partitions;
     for (const auto& part : parts(list)) {

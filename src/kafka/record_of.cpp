@@ -51,4 +51,11 @@ Record record_of(const rd_kafka_message_t& message) {
         .headers = headers_of(message)};
 }
 
+std::size_t size_of(const Record& record) {
+    std::size_t size = record.key ? record.key->size() : 0;
+    if (record.value) size += record.value->size();
+    for (const auto& [name, value] : record.headers) size += name.size() + value.size();
+    return size;
+}
+
 }  // namespace resilience::kafka::detail

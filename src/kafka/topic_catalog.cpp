@@ -4,7 +4,6 @@
 #include "kafka/error_map.hpp"
 
 #include <algorithm>
-#include <memory>
 #include <utility>
 
 namespace resilience::kafka::detail {
@@ -16,13 +15,6 @@ constexpr milliseconds question{1000};
 constexpr milliseconds retry_pause{50};
 // A topic that somebody has just made takes a moment to be known.
 constexpr int tries_until_missing = 5;
-
-struct DestroyList {
-    void operator()(rd_kafka_topic_partition_list_t* p) const noexcept {
-        rd_kafka_topic_partition_list_destroy(p);
-    }
-};
-using PartitionList = std::unique_ptr<rd_kafka_topic_partition_list_t, DestroyList>;
 
 }  // namespace
 
@@ -71,7 +63,7 @@ Result<std::vector<std::int64_t>> offsets_since(
     const Patience& patience
 ) {
     const auto since = std::chrono::ceil<milliseconds>(time.time_since_epoch()).count();
-    const PartitionList list{
+    const PartitionListHandle list{
         rd_kafka_topic_partition_list_new(static_cast<int>(partitions.size()))};
     for (const auto& [topic, partition] : partitions) {
         rd_kafka_topic_partition_list_add(list.get(), topic.c_str(), partition);

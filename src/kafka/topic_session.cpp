@@ -66,13 +66,6 @@ TopicReaderOptions checked(TopicReaderOptions o) {
     return o;
 }
 
-std::size_t size_of(const Record& record) {
-    std::size_t size = record.key ? record.key->size() : 0;
-    if (record.value) size += record.value->size();
-    for (const auto& [name, value] : record.headers) size += name.size() + value.size();
-    return size;
-}
-
 }  // namespace
 
 TopicSession::TopicSession(ProducerOptions connection, TopicReaderOptions options)

@@ -22,14 +22,6 @@ constexpr std::size_t asked_at_once = 1000;
 // How far the clocks of the database and of a relay may be apart.
 constexpr std::chrono::minutes clock_margin{10};
 
-std::string_view header_of(const Record& record, std::string_view name) {
-    std::string_view found;
-    for (const auto& [key, value] : record.headers) {
-        if (key == name) found = value;
-    }
-    return found;
-}
-
 // Events that the table is asked for, many at once.
 class Suspects {
 public:
@@ -101,10 +93,10 @@ net::awaitable<Result<TopicsSeen>> look_at_topics(
             if (truncated.erase({record.topic, record.partition}) > 0) {
                 seen.kept.removed_before(record.topic, time + clock_margin);
             }
-            const auto event = header_of(record, "ce_id");
+            const auto event = header_of(record, "ce_id").value_or("");
             if (event.empty() || ledger.found(event)) continue;
             // A relay of this outbox wrote it, in the time that is looked at.
-            const bool is_suspect = !header_of(record, "lane_seq").empty() &&
+            const bool is_suspect = !header_of(record, "lane_seq").value_or("").empty() &&
                                     (!span.since || time >= *span.since);
             if (!is_suspect) continue;
             const auto asked = co_await suspects.add(record, event);

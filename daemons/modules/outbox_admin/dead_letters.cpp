@@ -18,14 +18,6 @@ using resilience::kafka::Record;
 using resilience::kafka::TopicReader;
 using resilience::kafka::TopicReaderOptions;
 
-std::optional<std::string> header_of(const Record& record, std::string_view name) {
-    std::optional<std::string> found;
-    for (const auto& [key, value] : record.headers) {
-        if (key == name) found = value;
-    }
-    return found;
-}
-
 std::string prefix_of_marks(const std::string& outbox) { return outbox + "/replayed/"; }
 
 }  // namespace
@@ -36,12 +28,12 @@ std::string DeadLetter::place() const {
 }
 
 std::optional<DeadLetter> dead_letter_of(Record record) {
-    auto topic = header_of(record, dead_letter_topic_header);
-    auto event = header_of(record, "ce_id");
+    const auto topic = header_of(record, dead_letter_topic_header);
+    const auto event = header_of(record, "ce_id");
     if (!topic || !is_topic_name(*topic) || !event || event->empty()) return std::nullopt;
     DeadLetter letter;
-    letter.topic = std::move(*topic);
-    letter.event = std::move(*event);
+    letter.topic = *topic;
+    letter.event = *event;
     letter.reason = header_of(record, dead_letter_reason_header).value_or("");
     letter.is_left_out = header_of(record, dead_letter_content_header).has_value();
     letter.record = std::move(record);

@@ -12,7 +12,6 @@
 #include <algorithm>
 #include <set>
 #include <stdexcept>
-#include <string_view>
 #include <utility>
 
 namespace resilience::modules::outbox_admin {
@@ -110,6 +109,16 @@ resilience::kafka::TopicReaderOptions reader_options(
     options.skip_missing = true;
     options.patience = tools.request.patience;
     return options;
+}
+
+std::optional<std::string_view> header_of(
+    const resilience::kafka::Record& record, std::string_view name
+) {
+    std::optional<std::string_view> found;
+    for (const auto& [key, value] : record.headers) {
+        if (key == name) found = value;
+    }
+    return found;
 }
 
 void declare_topics(host::Config& config, Request& request) {

@@ -7,6 +7,7 @@
 #include <resilience/asio/result.hpp>
 #include <resilience/kafka/lane_producer_options.hpp>
 #include <resilience/kafka/producer_options.hpp>
+#include <resilience/kafka/record.hpp>
 #include <resilience/kafka/topic_reader_options.hpp>
 #include <resilience/lane_position.hpp>
 #include <resilience/postgres/connection.hpp>
@@ -17,6 +18,7 @@
 
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace resilience::host {
@@ -69,6 +71,11 @@ net::awaitable<Result<std::vector<std::string>>> topics_of(const Tools& tools);
 /// are any.
 resilience::kafka::TopicReaderOptions reader_options(
     const Tools& tools, const std::vector<std::string>& topics
+);
+
+/// The last header of that name; valid as long as the record.
+std::optional<std::string_view> header_of(
+    const resilience::kafka::Record& record, std::string_view name
 );
 
 /// Declares `--topics --since`.

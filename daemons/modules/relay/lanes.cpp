@@ -67,11 +67,11 @@ bool fails(LaneState state) noexcept {
 LaneRelayObserver lane_log(host::Log& log, int lane) {
     const auto changed =
         [&log, lane, told = LaneState::running](const LaneRelaySnapshot& now) mutable {
-            const bool fails = now.state == LaneState::paused ||
-                               now.state == LaneState::halted ||
-                               now.state == LaneState::fenced;
-            if (now.state == told || !(fails || now.state == LaneState::running)) return;
-            if (!fails) {
+            const bool is_failing = fails(now.state);
+            if (now.state == told || !(is_failing || now.state == LaneState::running)) {
+                return;
+            }
+            if (!is_failing) {
                 log.info("lane resumed", {{"lane", lane}});
             } else {
                 const char* what = now.state == LaneState::paused   ? "lane paused"
