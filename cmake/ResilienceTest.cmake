@@ -6,6 +6,9 @@ add_library(resilience_doctest_main OBJECT
   ${PROJECT_SOURCE_DIR}/tests/doctest_main.cpp ${PROJECT_SOURCE_DIR}/tests/source_path.cpp)
 target_compile_definitions(resilience_doctest_main PRIVATE SOURCE_FOLDER="${PROJECT_SOURCE_DIR}")
 target_link_libraries(resilience_doctest_main PUBLIC doctest::doctest resilience_settings)
+if(RESILIENCE_SANITIZE MATCHES thread)
+  target_sources(resilience_doctest_main PRIVATE ${PROJECT_SOURCE_DIR}/tests/c11_threads.cpp)
+endif()
 add_custom_target(unit_tests)
 add_custom_target(server_tests)
 

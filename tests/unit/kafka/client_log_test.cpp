@@ -1,8 +1,15 @@
 // SPDX-License-Identifier: MIT
+#include <resilience/kafka/producer.hpp>
+
 #include <src/kafka/client_log.hpp>
+
+#include <boost/asio/io_context.hpp>
 
 #include <doctest/doctest.h>
 
+#include <chrono>
+#include <future>
+#include <mutex>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -38,4 +45,18 @@ TEST_CASE("O8: that brokers are down does not hide why they are") {
     log.write(3, "Connect to ipv4#127.0.0.1:1 failed: Connection refused", now);
     log.write(3, "1/1 brokers are down", now);
     CHECK(log.trouble_since(now).find("refused") != std::string::npos);
+}
+
+TEST_CASE("O8: lines come from a thread of the client's own, without a call of ours") {
+    std::promise<std::string> first;
+    std::once_flag told;
+    kafka::ProducerOptions options{.brokers = "localhost:1"};
+    options.log = [&](int, std::string_view line) {
+        std::call_once(told, [&] { first.set_value(std::string{line}); });
+    };
+    auto line = first.get_future();
+    net::io_context io;
+    const kafka::Producer producer{io.get_executor(), std::move(options)};
+    REQUIRE(line.wait_for(std::chrono::seconds{30}) == std::future_status::ready);
+    CHECK(line.get().find("localhost:1") != std::string::npos);
 }
