@@ -156,7 +156,8 @@ private:
         }
         f_.reset();
         state_ = State::ended;
-        handler_.complete(std::move(*value));
+        const std::exception_ptr undelivered = handler_.complete(std::move(*value));
+        if (!thrown) thrown = undelivered;
         // The pool counts it.
         if (thrown) std::rethrow_exception(thrown);
     }
@@ -212,8 +213,7 @@ struct InitiateSubmit {
 
 /** Submits a task to a pool and completes with what it returns: waits for space while the
     queue is full, whatever `WorkerPoolOptions::overflow` says, in the order of coming
-   with
-    @ref WorkerPool::submit_wait.
+    with @ref WorkerPool::submit_wait.
 
     What `f` throws is the result too, as Errc::internal, and is counted by the pool.
     Allocates the operation.
@@ -226,7 +226,10 @@ struct InitiateSubmit {
 
     @par Completion signature
     `void(Result<T>)`, where `f` returns `T` or `Result<T>`. Called by the handler's own
-    executor, never inline.
+    executor, never inline. If that executor throws when it is given the handler on
+    another thread, for want of memory say, the handler is not called: it is destroyed
+    with its context and keeps that at work no more. If `f` had run, the pool counts it as
+    one that threw.
 
     @par Errors
     @li Errc::queue_full Too many submitters wait: `WorkerPoolOptions::max_waiting`.
@@ -241,8 +244,8 @@ struct InitiateSubmit {
 
     @par Object lifetimes
     The pool may be destroyed before the operation ends, and so may the `io_context` of
-   the handler: then the handler is destroyed with it, and a task that was queued runs all
-   the same.
+    the handler: then the handler is destroyed with it, and a task that was queued runs
+    all the same.
 */
 template <class Observer, class Now, class F, class CompletionToken = net::deferred_t>
 requires TaskCallable<std::decay_t<F>>

@@ -4,13 +4,17 @@
 #include <resilience/testing/manual_clock.hpp>
 
 #include <doctest/doctest.h>
+#include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/bind_cancellation_slot.hpp>
 #include <boost/asio/bind_executor.hpp>
 #include <boost/asio/cancellation_signal.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
+#include <boost/asio/execution.hpp>
 #include <boost/asio/io_context.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/prefer.hpp>
 #include <boost/asio/this_coro.hpp>
 
 #include <atomic>
@@ -82,6 +86,41 @@ struct Scene {
     net::cancellation_signal signal;
     std::optional<net::io_context> io{std::in_place};
     std::optional<WorkerPool<NoObserver, Now>> pool;
+};
+
+/// Takes what it is to run to an io_context, until it is told to refuse.
+class Refusing {
+public:
+    Refusing(net::io_context& io, const std::atomic<bool>& refuses)
+        : inner_{io.get_executor()}, refuses_{&refuses} {}
+
+    net::execution_context& query(net::execution::context_t) const noexcept {
+        return inner_.context();
+    }
+    static constexpr auto query(net::execution::blocking_t) noexcept {
+        return net::execution::blocking.never;
+    }
+    Refusing require(net::execution::blocking_t::never_t) const noexcept { return *this; }
+    Refusing require(net::execution::outstanding_work_t::tracked_t) const noexcept {
+        return {net::prefer(inner_, net::execution::outstanding_work.tracked), refuses_};
+    }
+
+    template <class F>
+    void execute(F f) const {
+        if (*refuses_) throw std::runtime_error{"no more room"};
+        net::post(inner_, std::move(f));
+    }
+
+    bool operator==(const Refusing& other) const noexcept {
+        return refuses_ == other.refuses_;
+    }
+
+private:
+    Refusing(net::any_io_executor inner, const std::atomic<bool>* refuses)
+        : inner_{std::move(inner)}, refuses_{refuses} {}
+
+    net::any_io_executor inner_;
+    const std::atomic<bool>* refuses_;
 };
 
 constexpr auto kCancellations = {
@@ -192,7 +231,8 @@ TEST_CASE("async_submit: cancelled while it waits for space, it ends at once") {
         CHECK(s.pool->snapshot().waiting == 0);
         CHECK(s.alive.use_count() == 1);
         s.block.go();
-        CHECK(finish(*s.pool).completed == 2);
+        CHECK(finish(*s.pool).clean());
+        CHECK(s.pool->snapshot().completed == 2);
     }
 }
 
@@ -320,6 +360,34 @@ TEST_CASE("async_submit: its io_context may be destroyed at any point of it") {
         // Whether one that waited found space before the drain, only the threads know.
         if (when != When::waiting) CHECK(ran == 1);
         CHECK_FALSE(s.result);
+    }
+}
+
+TEST_CASE("async_submit: a handler that cannot be posted goes with its context") {
+    enum class End { returned, not_run, crowded };
+    for (const End end : {End::returned, End::not_run, End::crowded}) {
+        CAPTURE(static_cast<int>(end));
+        Scene s{0};
+        if (end != End::returned) s.obstruct(end == End::crowded);
+        std::atomic<bool> refuses{true};
+        auto handler = [&s, alive = s.alive](Result<int> r) { s.result = std::move(r); };
+        const TaskOptions options{.deadline = s.clock.now() + 1s};
+        async_submit(
+            *s.pool,
+            [] { return 1; },
+            options,
+            net::bind_executor(Refusing{*s.io, refuses}, std::move(handler))
+        );
+        if (end == End::not_run) s.clock.advance(1s);
+        s.block.go();
+        CHECK(finish(*s.pool).clean());
+        CHECK(s.pool->snapshot().threw == (end == End::returned ? 1 : 0));
+        CHECK(s.alive.use_count() == 2);
+        refuses = false;
+        s.io->run();  // has no work any more
+        CHECK_FALSE(s.result);
+        s.io.reset();
+        CHECK(s.alive.use_count() == 1);
     }
 }
 

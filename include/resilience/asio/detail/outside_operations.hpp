@@ -16,6 +16,7 @@
 
 #include <condition_variable>
 #include <cstddef>
+#include <exception>
 #include <list>
 #include <memory>
 #include <mutex>
@@ -38,7 +39,8 @@ protected:
 /// more once the context has ended. Outlives the context.
 class OutsideOperations {
 public:
-    using Place = std::list<std::shared_ptr<OutsideOperation>>::iterator;
+    using List = std::list<std::shared_ptr<OutsideOperation>>;
+    using Place = List::iterator;
 
     /// Keeps an operation until it completes or its context ends.
     Place add(std::shared_ptr<OutsideOperation> operation) {
@@ -46,23 +48,26 @@ public:
         return operations_.insert(operations_.end(), std::move(operation));
     }
 
-    /// Takes out an operation, which somebody else keeps as well. Returns false if the
-    /// context ends: its handler is gone. Else the context lasts until @ref completed.
-    bool begin_completion(Place place) noexcept {
+    /// Moves an operation to `taken`. Returns false if the context ends: its handler is
+    /// gone. Else the context lasts until @ref completed.
+    bool begin_completion(Place place, List& taken) noexcept {
         const std::lock_guard lock{mutex_};
         if (ended_) return false;
-        operations_.erase(place);
+        taken.splice(taken.end(), operations_, place);
         ++completing_;
         return true;
     }
 
-    void completed() noexcept {
+    /// @param kept Is kept until its context ends: the operation, if it could not be
+    ///     completed.
+    void completed(List& kept) noexcept {
         const std::lock_guard lock{mutex_};
+        operations_.splice(operations_.end(), kept);
         if (--completing_ == 0) quiet_.notify_all();
     }
 
     void end() noexcept {
-        std::list<std::shared_ptr<OutsideOperation>> left;
+        List left;
         {
             std::unique_lock lock{mutex_};
             ended_ = true;
@@ -75,7 +80,7 @@ public:
 private:
     std::mutex mutex_;
     std::condition_variable quiet_;
-    std::list<std::shared_ptr<OutsideOperation>> operations_;
+    List operations_;
     std::size_t completing_ = 0;
     bool ended_ = false;
 };
@@ -107,8 +112,8 @@ template <class Handler, class Value>
 class OutsideHandler final : public OutsideOperation {
 public:
     explicit OutsideHandler(Handler handler)
-        : handler_{std::move(handler)},
-          work_{net::make_work_guard(executor_of(*handler_))} {
+        : call_{std::make_shared<Call>(std::move(handler))},
+          work_{net::make_work_guard(executor_of(call_->handler))} {
         net::execution_context& context = net::
             query(work_->get_executor(), net::execution::context_as<net::execution_context&>);
         operations_ = net::use_service<OutsideService>(context).operations();
@@ -118,7 +123,7 @@ public:
     OutsideHandler& operator=(const OutsideHandler&) = delete;
 
     auto slot() const noexcept {
-        return net::get_associated_cancellation_slot(*handler_);
+        return net::get_associated_cancellation_slot(call_->handler);
     }
 
     /// To be called before all else, with the owner of this object.
@@ -126,34 +131,56 @@ public:
         place_ = operations_->add(std::move(self));
     }
 
-    /// Posts the handler. At most once.
-    void complete(Value value) {
-        if (!operations_->begin_completion(place_)) return;
-        Executor executor = work_->get_executor();
-        net::post(
-            executor,
-            [handler = std::move(*handler_), value = std::move(value)]() mutable {
-                auto slot = net::get_associated_cancellation_slot(handler);
-                if (slot.is_connected()) slot.clear();
-                std::move(handler)(std::move(value));
-            }
-        );
-        handler_.reset();
+    /** Posts the handler. At most once, and while somebody else owns this object too.
+
+        @return What the executor threw. The handler was not posted then: it is destroyed
+            with its context, which it no longer keeps at work.
+    */
+    std::exception_ptr complete(Value value) noexcept {
+        OutsideOperations::List self;
+        if (!operations_->begin_completion(place_, self)) return nullptr;
+        std::exception_ptr thrown;
+        try {
+            call_->value.emplace(std::move(value));
+            net::post(work_->get_executor(), [call = call_]() mutable {
+                Call moved = std::move(*call);
+                call.reset();
+                std::move(moved).run();
+            });
+            call_.reset();
+            self.clear();
+        } catch (...) {
+            thrown = std::current_exception();
+        }
         work_.reset();
-        operations_->completed();
+        operations_->completed(self);
+        return thrown;
     }
 
 private:
     using Executor = net::associated_executor_t<Handler>;
 
+    /// What is posted, and outlives a post that throws.
+    struct Call {
+        explicit Call(Handler h) : handler{std::move(h)} {}
+
+        void run() && {
+            auto slot = net::get_associated_cancellation_slot(handler);
+            if (slot.is_connected()) slot.clear();
+            std::move(handler)(std::move(*value));
+        }
+
+        Handler handler;
+        std::optional<Value> value;
+    };
+
     void abandon() noexcept override {
         // What the handler owns may look at the operation once more.
-        [[maybe_unused]] const std::optional<Handler> handler = std::move(handler_);
-        handler_.reset();
+        [[maybe_unused]] const std::shared_ptr<Call> call = std::move(call_);
         work_.reset();
     }
 
-    std::optional<Handler> handler_;
+    std::shared_ptr<Call> call_;
     std::optional<net::executor_work_guard<Executor>> work_;
     std::shared_ptr<OutsideOperations> operations_;
     OutsideOperations::Place place_;
