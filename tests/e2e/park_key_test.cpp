@@ -1,53 +1,14 @@
 // SPDX-License-Identifier: MIT
 // Keys whose events are put aside, and go on at the operator's word.
-#include <e2e/lanes.hpp>
 #include <e2e/outbox_command.hpp>
+#include <e2e/parked.hpp>
 
 #include <doctest/doctest.h>
 
-#include <sstream>
 #include <string>
-#include <vector>
 
 using namespace resilience::e2e;
 using namespace std::chrono_literals;
-
-namespace {
-
-using Numbers = std::vector<std::string>;
-
-struct Parked : Lanes {
-    explicit Parked(Environment more = {}) : Lanes(1, std::move(more)) {
-        create_topic();
-        create_topic(topic() + ".parked");
-    }
-
-    // Writes an event of this key; the content is its number and a text of this size.
-    void write_one(const std::string& key, int number, int size = 0) const {
-        (void)sql(
-            "INSERT INTO outbox_events (id, aggregate_type, aggregate_id, event_type, "
-            "event_data, topic, partition_key) SELECT gen_random_uuid(), 't', '" +
-            key + "', 'e', jsonb_build_object('n', " + std::to_string(number) +
-            ", 't', repeat('x', " + std::to_string(size) + ")), '" + topic() + "', '" +
-            key + "'"
-        );
-    }
-
-    // Key and place in the table of what is in a topic, or a header of it.
-    Numbers read(const std::string& name, const std::string& what = "%k") const {
-        std::istringstream text{shell(
-            "kcat -C -q -e -o beginning -b '" + environment().at("KAFKA_BROKERS") +
-            "' -t '" + name + "' -f '" + what + "\\n'"
-        )};
-        Numbers lines;
-        for (std::string line; std::getline(text, line);) lines.push_back(line);
-        return lines;
-    }
-    Numbers delivered_keys() const { return read(topic()); }
-    Numbers parked_keys() const { return read(topic() + ".parked"); }
-};
-
-}  // namespace
 
 TEST_CASE("park_key: a key is put aside across restarts, until it is unparked") {
     const Parked stack(Environment{{"RELAY_POISON", "park_key"}});

@@ -6,7 +6,7 @@
 #include <resilience/kafka/topic_reader.hpp>
 #include <resilience/lane_verifier.hpp>
 
-#include <algorithm>
+#include <set>
 #include <string_view>
 #include <utility>
 
@@ -17,8 +17,6 @@ using resilience::kafka::Message;
 using resilience::kafka::Record;
 using resilience::kafka::TopicReader;
 using resilience::kafka::TopicReaderOptions;
-
-std::string prefix_of_marks(const std::string& outbox) { return outbox + "/replayed/"; }
 
 }  // namespace
 
@@ -44,22 +42,39 @@ Message replay_of(const DeadLetter& letter) {
     Message message{
         .topic = letter.topic, .key = letter.record.key, .value = letter.record.value};
     for (const auto& header : letter.record.headers) {
-        const bool is_ours = header.first == "lane" || header.first == "lane_seq" ||
-                             header.first == replayed_header ||
-                             header.first == dead_letter_topic_header ||
-                             header.first == dead_letter_reason_header ||
-                             header.first == dead_letter_seq_header;
+        const bool is_ours =
+            header.first == "lane" || header.first == "lane_seq" ||
+            header.first == replayed_header || header.first == dead_letter_topic_header ||
+            header.first == dead_letter_reason_header ||
+            header.first == dead_letter_seq_header ||
+            header.first == parked_since_header || header.first == parked_number_header;
         if (!is_ours) message.headers.push_back(header);
     }
     message.headers.emplace_back(std::string{replayed_header}, letter.place());
     return message;
 }
 
-std::string mark_of(const std::string& outbox, const DeadLetter& letter) {
-    return prefix_of_marks(outbox) + letter.place();
+std::size_t size_of(const Record& record) {
+    std::size_t bytes = 0;
+    if (record.key) bytes += record.key->size();
+    if (record.value) bytes += record.value->size();
+    for (const auto& [name, value] : record.headers) bytes += name.size() + value.size();
+    return bytes;
 }
 
-net::awaitable<Result<std::set<std::string>>> read_marks(const Tools& tools) {
+Mark mark_of(const std::string& outbox, const DeadLetter& letter) {
+    return {outbox + "/replayed/" + letter.place(), letter.event};
+}
+
+bool is_replayed(
+    const Marks& marks, const std::string& outbox, const DeadLetter& letter
+) {
+    const auto mark = mark_of(outbox, letter);
+    const auto found = marks.find(mark.key);
+    return found != marks.end() && found->second == mark.value;
+}
+
+net::awaitable<Result<Marks>> read_marks(const Tools& tools, std::string_view kind) {
     const resilience::kafka::LanePositions positions{
         tools.executor, tools.kafka, tools.lanes};
     TopicReaderOptions options;
@@ -69,8 +84,8 @@ net::awaitable<Result<std::set<std::string>>> read_marks(const Tools& tools) {
     TopicReader reader{tools.executor, tools.kafka, std::move(options)};
     const auto opened = co_await reader.open();
     if (!opened) co_return opened.error();
-    const auto prefix = prefix_of_marks(tools.lanes.outbox);
-    std::set<std::string> marks;
+    const auto prefix = tools.lanes.outbox + '/' + std::string{kind} + '/';
+    Marks marks;
     while (true) {
         const auto records = co_await reader.read();
         if (!records) co_return records.error();
@@ -78,7 +93,7 @@ net::awaitable<Result<std::set<std::string>>> read_marks(const Tools& tools) {
         for (const auto& record : *records) {
             if (!record.key || !record.key->starts_with(prefix)) continue;
             if (record.value) {
-                marks.insert(*record.key);
+                marks.insert_or_assign(*record.key, *record.value);
             } else {
                 marks.erase(*record.key);
             }

@@ -7,11 +7,12 @@
 #include <resilience/kafka/message.hpp>
 #include <resilience/kafka/record.hpp>
 
+#include <cstddef>
 #include <functional>
+#include <map>
 #include <optional>
-#include <set>
 #include <string>
-#include <vector>
+#include <string_view>
 
 namespace resilience::modules::outbox_admin {
 
@@ -36,12 +37,26 @@ std::optional<DeadLetter> dead_letter_of(resilience::kafka::Record record);
     @ref replayed_header. Pure. */
 resilience::kafka::Message replay_of(const DeadLetter& letter);
 
-/// The key under which it is noted in the position topic that a letter was replayed.
-/// Pure.
-std::string mark_of(const std::string& outbox, const DeadLetter& letter);
+/// Bytes of key, value and headers. Pure.
+std::size_t size_of(const resilience::kafka::Record& record);
 
-/// Keys of all such marks.
-net::awaitable<Result<std::set<std::string>>> read_marks(const Tools& tools);
+/// What is noted in the position topic with what was sent. No value: no longer.
+struct Mark {
+    std::string key;
+    std::optional<std::string> value;
+};
+
+/// The mark of a letter that was replayed: its place, and which event that was. Pure.
+Mark mark_of(const std::string& outbox, const DeadLetter& letter);
+
+/// What is noted, by key.
+using Marks = std::map<std::string, std::string, std::less<>>;
+
+/// Whether the marks tell that the letter was replayed: this event from this place. Pure.
+bool is_replayed(const Marks& marks, const std::string& outbox, const DeadLetter& letter);
+
+/// Reads all marks of the outbox under `<outbox>/<kind>/`.
+net::awaitable<Result<Marks>> read_marks(const Tools& tools, std::string_view kind);
 
 /// Calls `take` with each dead letter of the request's topics, until it returns false.
 net::awaitable<Result<void>> read_letters(

@@ -6,6 +6,7 @@
 #include <modules/outbox_admin/change_lanes.hpp>
 #include <modules/outbox_admin/dlq.hpp>
 #include <modules/outbox_admin/status.hpp>
+#include <modules/outbox_admin/unpark.hpp>
 #include <modules/outbox_admin/verify.hpp>
 
 #include <resilience/version.hpp>
@@ -35,8 +36,6 @@ struct Command {
     Work work;
 };
 
-void declare_nothing(host::Config&, Request&) {}
-
 constexpr Command commands[] = {
     {"verify",
      "Reads the topics and tells what is missing, there twice or out of order.",
@@ -44,7 +43,7 @@ constexpr Command commands[] = {
      verify},
     {"status",
      "Shows who has which lanes, and how far they are.",
-     declare_nothing,
+     declare_status,
      status},
     {"lag", "Tells how many events are not delivered yet.", declare_lag, lag},
     {"audit",
@@ -60,6 +59,10 @@ constexpr Command commands[] = {
      "Sends dead letters to the topics that they were meant for, each once.",
      declare_dlq_replay,
      dlq_replay},
+    {"unpark",
+     "Sends the parked events of a key, and has later ones delivered again.",
+     declare_unpark,
+     unpark},
     {"lanes", "Changes how many lanes there are.", declare_lanes_command, change_lanes},
 };
 

@@ -42,11 +42,19 @@ struct Request {
     /// How many lanes there are to be.
     std::string count;
 
-    /// Dead letters that are listed at most.
+    /// Dead letters, or parked keys of a lane, that are listed at most.
     std::int64_t limit = 100;
     /// An event; empty: none.
     std::string id;
     bool all = false;
+
+    /// A key that is parked, and the topic of its events; no topic: any.
+    std::string key;
+    std::string topic;
+    /// Events of its parking that somebody has written by hand; 0: none.
+    std::int64_t written = 0;
+    /// How long a relay is waited for.
+    std::chrono::milliseconds wait{30'000};
 
     /// Lag beyond which something is wrong; 0: none.
     std::chrono::milliseconds over{0};

@@ -10,7 +10,7 @@
 #include <boost/json/array.hpp>
 
 #include <algorithm>
-#include <map>
+#include <span>
 #include <utility>
 
 namespace resilience::modules::outbox_admin {
@@ -30,7 +30,17 @@ std::string name_of(const LaneOwner* owner) {
     );
 }
 
-json::object json_of(const LanePosition& position) {
+json::object json_of(const LanePosition& position, std::size_t most_parked) {
+    json::array parked;
+    for (const auto& one :
+         std::span{position.parked}.first(std::min(position.parked.size(), most_parked)
+         )) {
+        parked.push_back(json::object{
+            {"topic", one.topic},
+            {"key", one.key},
+            {"since", one.since},
+            {"events", one.events}});
+    }
     return {
         {"source", outbox_admin::json_of(position.source)},
         {"seen", position.seen},
@@ -38,13 +48,31 @@ json::object json_of(const LanePosition& position) {
         {"last_seq", position.last_seq},
         {"batch_seq", position.batch_seq},
         {"lane_seq", position.lane_seq},
-        {"map_version", position.map_version}};
+        {"map_version", position.map_version},
+        {"parked_keys", position.parked.size()},
+        {"parked", std::move(parked)}};
+}
+
+std::string text_of(const std::vector<ParkedKey>& parked, std::size_t most) {
+    if (parked.empty()) return {};
+    auto text = fmt::format("  {} parked keys\n", parked.size());
+    for (const auto& one : std::span{parked}.first(std::min(parked.size(), most))) {
+        text += fmt::format(
+            "  parked: key {} of topic {}, {} events since number {}\n",
+            one.key,
+            one.topic,
+            one.events,
+            one.since
+        );
+    }
+    return text;
 }
 
 // One lane of the report; `wrong` takes what somebody should look at.
 void show_lane(
     Report& report,
     int lane,
+    std::size_t most_parked,
     const LaneSurvey& survey,
     const FoundPosition& found,
     json::array& lanes,
@@ -71,7 +99,7 @@ void show_lane(
         report.text += ", no position yet\n";
     } else {
         const auto& position = **found;
-        shown["position"] = json_of(position);
+        shown["position"] = json_of(position, most_parked);
         report.text += fmt::format(
             ", {} events in {} chunks, seen {}, window {} up to row {}, map version {}\n",
             position.lane_seq,
@@ -81,6 +109,7 @@ void show_lane(
             position.last_seq,
             position.map_version
         );
+        report.text += text_of(position.parked, most_parked);
         if (!(position.source == survey.source)) {
             wrong.push_back(
                 name + ": its position speaks of another source, " +
@@ -102,6 +131,16 @@ void conclude(Report& report, const std::vector<std::string>& wrong) {
 }
 
 }  // namespace
+
+void declare_status(host::Config& config, Request& request) {
+    config.integer(
+        "--limit",
+        request.limit,
+        1,
+        10'000,
+        "Parked keys of a lane that are listed at most"
+    );
+}
 
 net::awaitable<Result<Report>> status(const Tools& tools) {
     auto connection = co_await connect(tools);
@@ -133,9 +172,10 @@ net::awaitable<Result<Report>> status(const Tools& tools) {
         ));
     }
     json::array lanes;
+    const auto most_parked = static_cast<std::size_t>(tools.request.limit);
     for (std::size_t lane = 0; lane < positions->size(); ++lane) {
         const int number = static_cast<int>(lane);
-        show_lane(report, number, *survey, (*positions)[lane], lanes, wrong);
+        show_lane(report, number, most_parked, *survey, (*positions)[lane], lanes, wrong);
     }
     report.json["lanes"] = std::move(lanes);
     conclude(report, wrong);

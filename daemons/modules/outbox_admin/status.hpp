@@ -10,7 +10,11 @@ class Config;
 
 namespace resilience::modules::outbox_admin {
 
-/** Shows the source, who has which lanes, and how far each has come. Fences nobody.
+/// Declares `--limit`.
+void declare_status(host::Config& config, Request& request);
+
+/** Shows the source, who has which lanes, how far each has come, and which keys of it are
+    parked. Fences nobody.
 
     Something is wrong when a lane has no owner, its position cannot be read or speaks of
     another source, or the instances have another number of lanes than the request.

@@ -64,11 +64,25 @@ TEST_CASE("a dead letter is replayed as the event was meant to be, without a num
     );
 }
 
-TEST_CASE("marks of dead letters differ by outbox and place") {
+TEST_CASE("a letter counts as replayed by its place and its event together") {
     const auto one = *dead_letter_of(record());
     auto other = one;
     ++other.record.offset;
-    CHECK(mark_of("o", one) == "o/replayed/t.dlq/2/9");
-    CHECK(mark_of("o", one) != mark_of("o", other));
-    CHECK(mark_of("o", one) != mark_of("p", one));
+    const auto mark = mark_of("o", one);
+    CHECK(mark.key == "o/replayed/t.dlq/2/9");
+    CHECK(mark.value == "e");
+    const Marks marks{{mark.key, *mark.value}};
+    CHECK(is_replayed(marks, "o", one));
+    CHECK_FALSE(is_replayed(marks, "p", one));
+    CHECK_FALSE(is_replayed(marks, "o", other));
+    // The topic was made anew, and has another event at the place.
+    other = one;
+    other.event = "f";
+    CHECK_FALSE(is_replayed(marks, "o", other));
+}
+
+TEST_CASE("the size of a record is that of key, value and headers") {
+    CHECK(size_of({}) == 0);
+    const Record one{.topic = "t", .key = "k", .value = "vv", .headers = {{"a", "bc"}}};
+    CHECK(size_of(one) == 6);
 }

@@ -1,0 +1,370 @@
+// SPDX-License-Identifier: MIT
+#include <modules/outbox_admin/unpark.hpp>
+
+#include <host/config.hpp>
+#include <modules/outbox_admin/parked_letters.hpp>
+#include <modules/outbox_admin/replay.hpp>
+
+#include <resilience/dead_letter.hpp>
+#include <resilience/kafka/lane_positions.hpp>
+#include <resilience/kafka/topic_reader.hpp>
+#include <resilience/postgres/lane_survey.hpp>
+#include <resilience/postgres/unparks.hpp>
+
+#include <fmt/format.h>
+
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/use_awaitable.hpp>
+
+#include <algorithm>
+#include <limits>
+#include <optional>
+#include <stdexcept>
+#include <utility>
+
+namespace resilience::modules::outbox_admin {
+namespace {
+
+namespace json = boost::json;
+using resilience::kafka::LanePositions;
+using resilience::kafka::TopicReader;
+
+// One transaction takes so many events, or the one that brings them to so many bytes.
+constexpr std::size_t chunk_events = 500;
+constexpr std::size_t chunk_bytes = 1024 * 1024;
+// Of events that come before an earlier one of their parking.
+constexpr std::size_t most_waiting = 64 * 1024 * 1024;
+constexpr std::chrono::milliseconds look_interval{200};
+// A word that was not acted on may be lost. A relay hears one within a second.
+constexpr std::chrono::seconds repeat_interval{2};
+
+// The parking that the request means.
+Result<Parking> find_parking(
+    const std::vector<FoundPosition>& positions, const Request& request
+) {
+    std::optional<Parking> found;
+    for (std::size_t i = 0; i < positions.size(); ++i) {
+        const int lane = static_cast<int>(i);
+        if (request.lane >= 0 && lane != request.lane) continue;
+        if (!positions[i]) return positions[i].error();
+        if (!*positions[i]) continue;
+        for (const auto& one : (*positions[i])->parked) {
+            const bool is_meant = one.key == request.key &&
+                                  (request.topic.empty() || one.topic == request.topic);
+            if (!is_meant) continue;
+            if (found) {
+                throw std::invalid_argument(fmt::format(
+                    "--topic: the key is parked for topic {} in lane {} and for topic {} "
+                    "in lane {}; give --topic, or --lane",
+                    found->parked.topic,
+                    found->lane,
+                    one.topic,
+                    lane
+                ));
+            }
+            found = Parking{lane, one};
+        }
+    }
+    if (found) return *found;
+    return fail(
+        Errc::not_found,
+        "the key is not parked; outbox status shows those that are" +
+            std::string{request.topic.empty() ? "" : ", and for which topics"}
+    );
+}
+
+// An event that its topic refuses.
+struct Refused {
+    std::uint64_t number = 0;
+    std::string event;
+    Failure why;
+};
+
+class Unparking {
+public:
+    Unparking(const Tools& tools, Parking parking)
+        : tools_(tools),
+          parking_(std::move(parking)),
+          mark_(unpark_mark_key(tools.lanes.outbox, parking_)),
+          positions_(tools.executor, tools.kafka, tools.lanes),
+          replay_(tools) {}
+
+    // Finds out how far somebody has come before, and fences them.
+    net::awaitable<Result<void>> open() {
+        auto opened = co_await replay_.open();
+        if (!opened) co_return opened;
+        const auto marks = co_await read_marks(tools_, "unparked");
+        if (!marks) co_return marks.error();
+        if (const auto mark = marks->find(mark_); mark != marks->end()) {
+            const auto done = decode_unparked(mark->second);
+            if (!done) co_return fail(Errc::corrupt_data, "the mark " + mark_);
+            done_ = *done;
+        }
+        const auto by_hand = static_cast<std::uint64_t>(tools_.request.written);
+        if (by_hand <= done_.written) co_return Result<void>{};
+        done_ = {by_hand, {}};
+        auto noted = co_await note();
+        co_return noted;
+    }
+
+    net::awaitable<Result<Report>> run() {
+        connection_.emplace(tools_.executor, tools_.database);
+        const auto connected = co_await connection_->async_connect(net::use_awaitable);
+        if (!connected) co_return connected.error();
+        std::optional<TimePoint> begun;
+        std::optional<TimePoint> said;
+        while (true) {
+            const auto is_parked = co_await look();
+            if (!is_parked) co_return is_parked.error();
+            if (!*is_parked && !begun) {
+                co_return fail(Errc::not_found, "somebody else has just unparked it");
+            }
+            if (!*is_parked) break;
+            if (done_.written > parking_.parked.events) {
+                co_return fail(
+                    Errc::corrupt_data,
+                    "more events of the parking were written than it has, says " + mark_
+                );
+            }
+            if (done_.written < parking_.parked.events) {
+                const auto written = co_await write();
+                if (!written) co_return written.error();
+                if (refused_) co_return report(false);
+                said.reset();
+            }
+            const auto now = Clock::now();
+            if (!begun) begun = now;
+            if (now - *begun >= tools_.request.wait) {
+                auto why = co_await late();
+                co_return why;
+            }
+            if (!said || now - *said >= repeat_interval) {
+                const UnparkWord word{parking_.parked.since, done_.written};
+                const auto told = co_await resilience::postgres::request_unpark(
+                    *connection_, parking_.lane, word
+                );
+                if (!told) co_return told.error();
+                said = now;
+            }
+            net::steady_timer timer{tools_.executor, look_interval};
+            co_await timer.async_wait(net::use_awaitable);
+        }
+        std::vector<Mark> over;
+        over.push_back({mark_, std::nullopt});
+        const std::vector<DeadLetter> none;
+        const auto forgotten = co_await replay_.commit(none, std::move(over));
+        if (!forgotten) co_return forgotten.error();
+        co_return report(true);
+    }
+
+private:
+    net::awaitable<Result<void>> note() {
+        std::vector<Mark> marks;
+        marks.push_back({mark_, encode(done_)});
+        const std::vector<DeadLetter> none;
+        auto noted = co_await replay_.commit(none, std::move(marks));
+        co_return noted;
+    }
+
+    // Whether the position has the parking yet, and how many events.
+    net::awaitable<Result<bool>> look() {
+        const auto position = co_await positions_.last(parking_.lane);
+        if (!position) co_return position.error();
+        if (!*position) co_return fail(Errc::corrupt_data, "the lane's position is gone");
+        const auto& parked = (*position)->parked;
+        const auto same =
+            std::ranges::find(parked, parking_.parked.since, &ParkedKey::since);
+        if (same == parked.end()) co_return false;
+        parking_.parked = *same;
+        co_return true;
+    }
+
+    // Writes the events that are put aside by now.
+    net::awaitable<Result<void>> write() {
+        resilience::kafka::TopicReaderOptions options;
+        options.topics = {parking_.parked.topic + std::string{default_park_suffix}};
+        options.patience = tools_.request.patience;
+        TopicReader reader{tools_.executor, tools_.kafka, std::move(options)};
+        const auto opened = co_await reader.open();
+        if (!opened) co_return opened.error();
+        ParkedLetters letters{parking_, done_, most_waiting};
+        while (true) {
+            auto records = co_await reader.read();
+            if (!records) co_return records.error();
+            if (records->empty()) break;
+            for (auto& record : *records) {
+                const auto added = letters.add(std::move(record));
+                if (!added) co_return added.error();
+            }
+            while (true) {
+                const auto chunk = letters.take(chunk_events, chunk_bytes);
+                if (chunk.empty()) break;
+                const auto sent = co_await send(chunk);
+                if (!sent) co_return sent.error();
+                if (refused_) co_return Result<void>{};
+            }
+        }
+        if (done_.written >= parking_.parked.events) co_return Result<void>{};
+        co_return fail(
+            Errc::not_found,
+            fmt::format(
+                "parked event {} of {} is not in {}{}: write it by hand, and say so with "
+                "--written",
+                letters.next(),
+                parking_.parked.events,
+                parking_.parked.topic,
+                default_park_suffix
+            )
+        );
+    }
+
+    // All at once, or one by one where one of them is refused.
+    net::awaitable<Result<void>> send(const std::vector<DeadLetter>& chunk) {
+        const auto all = co_await send_as_one(chunk);
+        if (all || !blames_letter(all.error())) co_return all;
+        for (const auto& letter : chunk) {
+            const std::vector<DeadLetter> one{letter};
+            const auto done = co_await send_as_one(one);
+            if (done) continue;
+            if (!blames_letter(done.error())) co_return done;
+            refused_ = Refused{done_.written + 1, letter.event, done.error()};
+            break;
+        }
+        co_return Result<void>{};
+    }
+
+    net::awaitable<Result<void>> send_as_one(const std::vector<DeadLetter>& letters) {
+        const Unparked next{done_.written + letters.size(), letters.back().event};
+        std::vector<Mark> marks;
+        marks.push_back({mark_, encode(next)});
+        auto done = co_await replay_.commit(letters, std::move(marks));
+        if (!done) co_return done;
+        done_ = next;
+        sent_ += letters.size();
+        co_return done;
+    }
+
+    net::awaitable<Result<Report>> late() {
+        const auto survey = co_await resilience::postgres::survey_lanes(*connection_);
+        if (!survey) co_return survey.error();
+        const bool is_owned =
+            std::ranges::count(
+                survey->owners, parking_.lane, &resilience::postgres::LaneOwner::lane
+            ) > 0;
+        co_return fail(
+            Errc::timed_out,
+            fmt::format(
+                "lane {} has not ended the parking yet, of which {} events are in their "
+                "topic: {}",
+                parking_.lane,
+                done_.written,
+                is_owned
+                    ? "if writers of the key put more aside all the time, stop them; "
+                      "then run it again"
+                    : "nobody has the lane; start a relay and run it again"
+            )
+        );
+    }
+
+    Report report(bool is_unparked) const {
+        const auto& parked = parking_.parked;
+        Report made;
+        made.json = {
+            {"lane", parking_.lane},
+            {"topic", parked.topic},
+            {"key", parked.key},
+            {"since", parked.since},
+            {"events", parked.events},
+            {"sent", sent_},
+            {"written", done_.written},
+            {"unparked", is_unparked}};
+        made.text = fmt::format(
+            "key {} of topic {} in lane {}: {} of {} parked events are in their topic, "
+            "{} "
+            "of them written now\n",
+            parked.key,
+            parked.topic,
+            parking_.lane,
+            done_.written,
+            parked.events,
+            sent_
+        );
+        if (refused_) {
+            made.json["refused"] = json::object{
+                {"number", refused_->number},
+                {"event", refused_->event},
+                {"error", refused_->why.message()}};
+            made.text += fmt::format(
+                "event {}, number {}, is refused: {}\nmend the topic and run it again; "
+                "or "
+                "write the event by hand or leave it out, and run it again with "
+                "--written={}\n",
+                refused_->event,
+                refused_->number,
+                refused_->why.message(),
+                refused_->number
+            );
+        }
+        made.text += is_unparked ? "it is unparked: later events go to their topic\n"
+                                 : "it stays parked\n";
+        if (!is_unparked) made.code = something_wrong;
+        return made;
+    }
+
+    const Tools& tools_;
+    Parking parking_;
+    std::string mark_;
+    LanePositions positions_;
+    Replay replay_;
+    std::optional<resilience::postgres::Connection> connection_;
+    Unparked done_;
+    std::uint64_t sent_ = 0;
+    std::optional<Refused> refused_;
+};
+
+}  // namespace
+
+void declare_unpark(host::Config& config, Request& request) {
+    config.positional("key", request.key, {}, "The key that is parked");
+    config.topic("--topic", request.topic, "The topic of its events; default: any");
+    config.integer("--lane", request.lane, -1, 63, "Its lane; -1: any");
+    config.integer(
+        "--written",
+        request.written,
+        0,
+        std::numeric_limits<std::int64_t>::max(),
+        "The first so many of its parked events were written to their topic by hand, or "
+        "nobody misses them"
+    );
+    config.duration(
+        "--wait",
+        request.wait,
+        std::chrono::seconds{1},
+        std::chrono::milliseconds{100},
+        std::chrono::hours{1},
+        "How long a relay is waited for, once all events are written"
+    );
+}
+
+net::awaitable<Result<Report>> unpark(const Tools& tools) {
+    const auto& request = tools.request;
+    if (request.lane >= tools.lanes.lanes) {
+        throw std::invalid_argument("--lane: there are only RELAY_LANES lanes");
+    }
+    const auto positions = co_await read_positions(tools);
+    if (!positions) co_return positions.error();
+    const auto parking = find_parking(*positions, request);
+    if (!parking) co_return parking.error();
+    if (static_cast<std::uint64_t>(request.written) > parking->parked.events) {
+        throw std::invalid_argument(fmt::format(
+            "--written: only {} events of the key are put aside", parking->parked.events
+        ));
+    }
+    Unparking unparking{tools, *parking};
+    const auto opened = co_await unparking.open();
+    if (!opened) co_return opened.error();
+    auto report = co_await unparking.run();
+    co_return report;
+}
+
+}  // namespace resilience::modules::outbox_admin
