@@ -129,6 +129,26 @@ struct TopicReader::Impl {
         return high;
     }
 
+    // Takes what comes next, if it comes soon. The end of a partition is told by the
+    // offset that comes with its mark: control records and aborted ones are never handed
+    // out, so that of the last message is not enough.
+    // @return The partition that it was about, or -1.
+    std::int32_t take(int patience) {
+        const Owned<rd_kafka_message_t> message{
+            rd_kafka_consumer_poll(committed.get(), patience)};
+        if (!message) return -1;
+        const auto partition = message->partition;
+        if (message->err == RD_KAFKA_RESP_ERR__PARTITION_EOF) {
+            reached[partition] = message->offset;
+        } else if (message->err) {
+            return -1;
+        } else {
+            reached[partition] = message->offset + 1;
+            delivered.push_back(delivery_of(*message, topic));
+        }
+        return partition;
+    }
+
     std::string topic;
     Owned<rd_kafka_t> committed;
     Owned<rd_kafka_t> everything;
@@ -146,8 +166,6 @@ TopicReader::TopicReader(TopicReader&&) noexcept = default;
 
 const std::vector<Delivered>& TopicReader::delivered() const { return impl_->delivered; }
 
-// The end of a partition is told by the offset that comes with its mark: control records
-// and aborted ones are never handed out, so that of the last message is not enough.
 std::size_t TopicReader::read() {
     const auto before = impl_->delivered.size();
     std::set<std::int32_t> behind;
@@ -162,21 +180,23 @@ std::size_t TopicReader::read() {
         if (std::chrono::steady_clock::now() > deadline) {
             throw std::runtime_error("the end of " + impl_->topic + " does not come");
         }
-        const Owned<rd_kafka_message_t> message{
-            rd_kafka_consumer_poll(impl_->committed.get(), 100)};
-        if (!message) continue;
-        const auto partition = message->partition;
-        if (message->err == RD_KAFKA_RESP_ERR__PARTITION_EOF) {
-            impl_->reached[partition] = message->offset;
-        } else if (message->err) {
-            continue;
-        } else {
-            impl_->reached[partition] = message->offset + 1;
-            impl_->delivered.push_back(delivery_of(*message, impl_->topic));
-        }
+        const auto partition = impl_->take(100);
+        if (partition < 0) continue;
         if (impl_->reached[partition] >= ends[partition]) behind.erase(partition);
     }
     return impl_->delivered.size() - before;
+}
+
+bool TopicReader::await(const std::string& id, std::chrono::milliseconds limit) {
+    const auto deadline = std::chrono::steady_clock::now() + limit;
+    auto next = impl_->delivered.size();
+    while (std::chrono::steady_clock::now() < deadline) {
+        impl_->take(100);
+        for (; next < impl_->delivered.size(); ++next) {
+            if (impl_->delivered[next].id == id) return true;
+        }
+    }
+    return false;
 }
 
 std::int64_t TopicReader::undecided() const {

@@ -4,6 +4,7 @@
 
 #include <chaos/exactly_once/checker.hpp>
 
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -22,6 +23,10 @@ public:
 
     /// Takes what is committed now and was not yet taken. @return How much it was.
     std::size_t read();
+
+    /// Takes what comes until this event, which was not yet taken, is among it.
+    /// @return Whether it came.
+    bool await(const std::string& id, std::chrono::milliseconds limit);
 
     /// All that was taken, in the order of the offsets within each partition.
     const std::vector<Delivered>& delivered() const;

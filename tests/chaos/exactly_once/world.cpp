@@ -38,6 +38,14 @@ std::string database_name() {
     return name;
 }
 
+constexpr const char* copies[] = {
+    "CREATE TABLE chaos_copies (id uuid, partition_key text, event_type text, lane int)",
+    "CREATE FUNCTION chaos_copy() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN "
+    "INSERT INTO chaos_copies VALUES (NEW.id, NEW.partition_key, NEW.event_type, "
+    "NEW.lane); RETURN NULL; END'",
+    "CREATE TRIGGER chaos_copy AFTER INSERT ON outbox_events FOR EACH ROW "
+    "EXECUTE FUNCTION chaos_copy()"};
+
 }  // namespace
 
 int lasting_port() {
@@ -56,17 +64,19 @@ std::string conninfo_of(const Environment& environment) {
            " connect_timeout=5";
 }
 
-std::vector<Written> written_in(const std::string& conninfo) {
+std::vector<Written> written_in(const std::string& conninfo, const std::string& table) {
     std::vector<Written> rows;
     for (const auto& row : Session(conninfo).run(
-             "SELECT id, partition_key, event_type, lane FROM outbox_events"
+             "SELECT id, partition_key, event_type, lane FROM " + table
          )) {
         rows.push_back({row[0], row[1], std::stoll(row[2]), std::stoi(row[3])});
     }
     return rows;
 }
 
-World::World(WorldOptions options) : lanes_(options.lanes) {
+World::World(WorldOptions options)
+    : rows_(options.keeps_copies ? "chaos_copies" : "outbox_events"),
+      lanes_(options.lanes) {
     for (const char* name :
          {"DB_HOST", "DB_PORT", "DB_USER", "DB_PASSWORD", "DB_NAME", "KAFKA_BROKERS"}) {
         const auto given = options.servers.find(name);
@@ -78,6 +88,10 @@ World::World(WorldOptions options) : lanes_(options.lanes) {
     Session(conninfo_of(environment_)).run("CREATE DATABASE " + database);
     environment_["DB_NAME"] = database;
     shell(std::string(MIGRATE) + " up", environment_);
+    if (options.keeps_copies) {
+        Session session(conninfo());
+        for (const char* statement : copies) session.run(statement);
+    }
     topic_ = test::Cluster{brokers()}.make_topic("chaos", 4, options.topic_settings);
     environment_["RELAY_MODE"] = "exactly_once";
     environment_["RELAY_LANES"] = std::to_string(lanes_);
@@ -110,7 +124,7 @@ WritersOptions World::writers(int count) const {
 bool World::drained(std::span<TopicReader> readers, std::chrono::milliseconds limit)
     const {
     const auto rows = static_cast<std::size_t>(
-        std::stoull(Session(conninfo()).value("SELECT count(*) FROM outbox_events"))
+        std::stoull(Session(conninfo()).value("SELECT count(*) FROM " + rows_))
     );
     return eventually(
         [&] {
@@ -134,7 +148,7 @@ Verdict World::verdict(std::span<TopicReader> readers) const {
         delivered.insert(delivered.end(), all.begin(), all.end());
         undecided += reader.undecided();
     }
-    return judge(written_in(conninfo()), delivered, undecided);
+    return judge(written_in(conninfo(), rows_), delivered, undecided);
 }
 
 Instance::Instance(

@@ -26,6 +26,8 @@ struct WorldOptions {
     Environment relay;
     int lanes = 4;
     std::map<std::string, std::string> topic_settings;
+    /// Keeps a copy of each row for the checker, where a relay removes rows.
+    bool keeps_copies = false;
 };
 
 /// A database with an outbox and a topic of a test's own.
@@ -62,11 +64,14 @@ private:
     Environment environment_;
     std::string admin_database_;
     std::string topic_;
+    std::string rows_;
     int lanes_;
 };
 
 /// The committed rows of an outbox.
-std::vector<Written> written_in(const std::string& conninfo);
+std::vector<Written> written_in(
+    const std::string& conninfo, const std::string& table = "outbox_events"
+);
 
 /// How libpq connects to the server and database that the variables name.
 std::string conninfo_of(const Environment& environment);
