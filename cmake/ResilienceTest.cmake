@@ -10,16 +10,19 @@ if(RESILIENCE_SANITIZE MATCHES thread)
   target_sources(resilience_doctest_main PRIVATE ${PROJECT_SOURCE_DIR}/tests/c11_threads.cpp)
 endif()
 add_custom_target(unit_tests)
+add_custom_target(thread_tests)
 add_custom_target(server_tests)
 
 # Declares a program of doctest cases; each case is one CTest test with the given label.
 #
 #   resilience_test(<name> LABEL unit|integration|e2e|crash|chaos SOURCES <files>... LINK <targets>...
-#                   [TIMEOUT <seconds>] [DEPENDS <targets>...] [PRECOMPILED <target>])
+#                   [TIMEOUT <seconds>] [DEPENDS <targets>...] [PRECOMPILED <target>] [THREADS])
 #
-# PRECOMPILED names the header that is parsed for it; resilience_test_precompiled if nothing is said.
+# PRECOMPILED names the header that is parsed for it; resilience_test_precompiled if nothing is said. THREADS
+# tells of a unit test that threads meet in it: the target thread_tests, of which the thread sanitizer is to
+# see all, is made of these.
 function(resilience_test name)
-  cmake_parse_arguments(arg "" "LABEL;TIMEOUT;PRECOMPILED" "SOURCES;LINK;DEPENDS" ${ARGN})
+  cmake_parse_arguments(arg "THREADS" "LABEL;TIMEOUT;PRECOMPILED" "SOURCES;LINK;DEPENDS" ${ARGN})
   if(NOT arg_TIMEOUT)
     set(arg_TIMEOUT 120)
   endif()
@@ -35,6 +38,9 @@ function(resilience_test name)
   endif()
   if(arg_LABEL STREQUAL unit)
     add_dependencies(unit_tests ${name})
+    if(arg_THREADS)
+      add_dependencies(thread_tests ${name})
+    endif()
   else()
     add_dependencies(server_tests ${name})
     # The servers are shared, and two crash tests at once would blur each other's findings.

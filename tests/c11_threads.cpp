@@ -101,8 +101,4 @@ int cnd_wait(cnd_t* condition, mtx_t* mutex) {
 int cnd_timedwait(cnd_t* condition, mtx_t* mutex, const timespec* until) {
     return answer(pthread_cond_timedwait(posix(condition), posix(mutex), until));
 }
-
-// What librdkafka does by itself is not instrumented: what it copies and frees behind its
-// atomics would look like races.
-const char* __tsan_default_suppressions() { return "called_from_lib:librdkafka.so\n"; }
-}
+}  // extern "C"
