@@ -2,8 +2,8 @@
 //
 // The threads, mutexes and condition variables of <threads.h> by those of POSIX, which
 // the thread sanitizer knows. librdkafka is built on the former: without this its threads
-// have no state in the sanitizer, and the first function of ours that one of them calls
-// crashes.
+// have no state in the sanitizer, and the first function under its eyes that one of them
+// calls crashes.
 #include <pthread.h>
 #include <threads.h>
 

@@ -177,7 +177,7 @@ std::uint16_t App::admin_port() const noexcept {
 }
 
 int App::run() {
-    // A reader of our output that goes away must not take us with it.
+    // A reader of the output that goes away must not end the program.
     std::signal(SIGPIPE, SIG_IGN);
     // A file that reached its limit is an error of the write, as a full disk is.
     std::signal(SIGXFSZ, SIG_IGN);

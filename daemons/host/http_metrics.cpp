@@ -9,7 +9,7 @@
 namespace resilience::host {
 namespace {
 
-// Routes times methods times codes: written by us, so many are no leak.
+// Routes times methods times codes: the program names them, so many are no leak.
 constexpr std::size_t most_route_series = 2000;
 
 }  // namespace

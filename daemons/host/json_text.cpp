@@ -216,7 +216,7 @@ Problem finding(
     return bad_request("the body is not valid JSON: " + error.message());
 }
 
-// Where the first text is that no store of ours takes: broken UTF-8, or NUL. The path is
+// Where the first text is that no store takes: broken UTF-8, or NUL. The path is
 // made on the way back alone: a long name is not copied for each of many elements.
 std::optional<std::string> find_unstorable(const json::value& value) {
     using resilience::detail::is_storable_text;

@@ -183,8 +183,8 @@ inline Classification resilience_classify(const Failure& failure) noexcept {
     - a type with a function `Classification resilience_classify(const T&)` in its
       namespace: what that function says. This is the one point to customise;
     - an error code, of `std` or convertible to it: by @ref Errc or `std::errc`. An
-      `operation_canceled` is a failure, because a cancellation of our own is known to
-      whoever asked for it;
+      `operation_canceled` is a failure, because whoever asked for a cancellation
+      knows of it;
     - a `std::exception_ptr`: a `std::system_error` by its code, all else is permanent;
     - a type like `std::expected`: success, or its `error()` by these rules; an error
       that these rules do not know, such as a text or an enumeration, is permanent;

@@ -301,7 +301,7 @@ bool Session::idle() const noexcept {
 bool Session::clean() const noexcept { return open_ && !abandoned_ && idle(); }
 
 // libpq closes its socket by itself when the connection breaks, and another thread may
-// get the same number at once. A duplicate stays ours until we close it.
+// get the same number at once. A duplicate is the session's until it closes it.
 bool Session::watch() {
     boost::system::error_code ignored;
     socket_.close(ignored);

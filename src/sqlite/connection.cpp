@@ -240,7 +240,7 @@ Result<void> Connection::open_file() {
     if (broken_ && !in_memory && !in_transaction()) close();
     if (connection_) return check_place();
     // SQLite makes files for everybody to read, and those beside them like them. A
-    // descriptor of our own would take SQLite's locks along when it is closed.
+    // second descriptor would take SQLite's locks along when it is closed.
     if (!in_memory && !options_.read_only) {
         (void)::mknod(options_.path.c_str(), S_IFREG | S_IRUSR | S_IWUSR, 0);
     }

@@ -121,7 +121,7 @@ struct Call {
     const Classifier& classifier;
     CallContext context;
 
-    /// Reads the clock and judges the end of an attempt. A failure after our own request
+    /// Reads the clock and judges the end of an attempt. A failure after a request
     /// to stop says nothing about the peer.
     void judge(Ended<R>& ended, bool stopped) {
         context.now = environment.now();

@@ -22,7 +22,7 @@ namespace resilience::test {
 
 using namespace std::chrono_literals;
 
-/// A message as a consumer that is not ours to test sees it.
+/// A message as a consumer sees it that is not what is tested.
 struct Consumed {
     std::string key;
     std::string value;

@@ -350,7 +350,7 @@ TEST_CASE("cancellation of each type ends an attempt, a wait for a slot, and a b
         // A timeout runs what is inside it as a coroutine of its own.
         Pipeline timed{Deadline{1h}, retry, breaker, bulkhead, Timeout{{.limit = 1min}}};
         CHECK(cancelled(timed, hangs) == Errc::cancelled_in_doubt);
-        INFO("a cancellation of our own says nothing about the peer");
+        INFO("a cancellation by the caller says nothing about the peer");
         CHECK(breaker.state(world.time.now()) == CircuitState::closed);
         {
             const auto held = bulkhead.try_acquire();

@@ -39,7 +39,7 @@ Classification resilience_classify(const Reply& reply) {
 
 }  // namespace mail
 
-TEST_CASE("a refusal of our own is ignored, so that no order of policies counts it") {
+TEST_CASE("a refusal by the library is ignored, so that no order of policies counts it") {
     for (const Errc e :
          {Errc::circuit_open,
           Errc::rate_limited,

@@ -13,7 +13,7 @@ constexpr std::array<std::uint64_t, 3> random{
     0x1111111111111111, 0x2222222222222222, 0x3333333333333333};
 constexpr std::string_view trace_id = "4bf92f3577b34da6a3ce929d0e0e4736";
 
-TEST_CASE("I11: a well-formed traceparent is continued with a span of our own") {
+TEST_CASE("I11: a well-formed traceparent is continued with a span of its own") {
     const auto context = TraceContext::continued(
         "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", random
     );

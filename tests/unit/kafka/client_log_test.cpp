@@ -48,7 +48,9 @@ TEST_CASE("O8: that brokers are down does not hide why they are") {
     CHECK(log.trouble_since(now).find("refused") != std::string::npos);
 }
 
-TEST_CASE("O8: lines come from a thread of the client's own, without a call of ours") {
+TEST_CASE(
+    "O8: lines come from a thread of the client's own, without a call of the program"
+) {
     std::promise<std::string> first;
     std::once_flag told;
     kafka::ProducerOptions options{.brokers = "localhost:1"};
