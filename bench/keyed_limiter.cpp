@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// What KeyedLimiter costs per call for few and for many keys, next to a bare clock read
+// What KeyedLimiter costs per call for few and for many keys, next to a bare clock read,
+// to a bare compare-and-swap, of one word and of one among as many as there are slots,
 // and to the map of buckets behind a lock that one would write without it. Keys are drawn
 // uniformly, so with 1.5 million of them nearly every call misses the caches. Compare
 // medians:
@@ -11,6 +12,7 @@
 #include <sys/mman.h>
 
 #include <array>
+#include <atomic>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -45,6 +47,28 @@ void bare_clock_read(benchmark::State& state) {
     for (auto _ : state) benchmark::DoNotOptimize(Clock::now());
 }
 BENCHMARK(bare_clock_read);
+
+void add_one(std::atomic<std::int64_t>& word) {
+    std::int64_t seen = word.load(std::memory_order_relaxed);
+    while (!word.compare_exchange_weak(seen, seen + 1, std::memory_order_relaxed)) {
+    }
+}
+
+void bare_compare_and_swap(benchmark::State& state) {
+    static std::atomic<std::int64_t> word{0};
+    for (auto _ : state) add_one(word);
+}
+BENCHMARK(bare_compare_and_swap);
+
+/// The least that a table can cost of which each key has a word: the word is fetched.
+void bare_compare_and_swap_of_many(benchmark::State& state) {
+    const auto keys = static_cast<std::uint64_t>(state.range(0));
+    std::vector<std::atomic<std::int64_t>> words(keys);
+    for (auto& word : words) word.store(1, std::memory_order_relaxed);
+    std::uint64_t random = 88172645463325252;
+    for (auto _ : state) add_one(words[scramble(random) % keys]);
+}
+BENCHMARK(bare_compare_and_swap_of_many)->Arg(1'000)->Arg(49'000)->Arg(1'500'000);
 
 /// Memory of which the system may make huge pages.
 class HugePages final : public std::pmr::memory_resource {

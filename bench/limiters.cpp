@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// What the other limiters cost next to a TokenBucket and a bare compare-and-swap, time
-// injected. Compare medians:
+// What the other limiters cost next to a TokenBucket, a bare compare-and-swap and a bare
+// clock read in the same run: with the time injected, and with the clock that they read
+// by default. Compare medians:
 //
 //   limiters --benchmark_repetitions=9 --benchmark_report_aggregates_only=true
 #include <resilience/fixed_window.hpp>
@@ -32,6 +33,11 @@ void bare_compare_and_swap(benchmark::State& state) {
 }
 BENCHMARK(bare_compare_and_swap)->ThreadRange(1, 2)->UseRealTime();
 
+void bare_clock_read(benchmark::State& state) {
+    for (auto _ : state) benchmark::DoNotOptimize(Clock::now());
+}
+BENCHMARK(bare_clock_read);
+
 // The macro takes no template arguments.
 template <class Limiter>
 constexpr std::type_identity<Limiter> limiter;
@@ -48,6 +54,20 @@ void admit(
     for (auto _ : state) {
         now += 40us;
         bool admitted = object.try_acquire(1, now).admitted;
+        benchmark::DoNotOptimize(admitted);
+    }
+}
+
+/// So many are allowed that every call is admitted.
+template <class Limiter>
+void admit_with_clock(
+    benchmark::State& state,
+    std::type_identity<Limiter>,
+    const typename Limiter::Options& options
+) {
+    Limiter object{options};
+    for (auto _ : state) {
+        bool admitted = object.try_acquire().admitted;
         benchmark::DoNotOptimize(admitted);
     }
 }
@@ -87,6 +107,33 @@ BENCHMARK_CAPTURE(
 );
 BENCHMARK_CAPTURE(
     refuse, sliding_window, limiter<SlidingWindow>, SlidingWindowOptions{.limit = kLimit}
+);
+
+constexpr std::uint32_t kMost = 1'000'000'000;
+
+BENCHMARK_CAPTURE(
+    admit_with_clock,
+    token_bucket,
+    limiter<TokenBucket>,
+    TokenBucketOptions{.tokens = kMost, .period = 1s, .burst = kMost}
+);
+BENCHMARK_CAPTURE(
+    admit_with_clock,
+    leaky_bucket,
+    limiter<LeakyBucket>,
+    LeakyBucketOptions{.units = kMost, .period = 1s, .capacity = kMost}
+);
+BENCHMARK_CAPTURE(
+    admit_with_clock,
+    fixed_window,
+    limiter<FixedWindow>,
+    FixedWindowOptions{.limit = kMost}
+);
+BENCHMARK_CAPTURE(
+    admit_with_clock,
+    sliding_window,
+    limiter<SlidingWindow>,
+    SlidingWindowOptions{.limit = kMost / 2, .window = 24h * 365 * 15}
 );
 
 // Threads share one limiter, and time moves on such that every call is admitted: each run
