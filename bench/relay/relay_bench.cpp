@@ -5,6 +5,8 @@
 
 #include <resilience/postgres/pool.hpp>
 
+#include "kafka/lane_configuration.hpp"
+
 #include <boost/asio/use_awaitable.hpp>
 
 #include <librdkafka/rdkafka.h>
@@ -165,6 +167,17 @@ std::string broker_settings(const std::string& brokers) {
     return text;
 }
 
+// What a lane's producer sets, by the library's defaults.
+std::string client_settings(const std::string& brokers) {
+    std::string text;
+    const auto settings =
+        kafka::detail::lane_producer_settings({.brokers = brokers}, {.outbox = "bench"});
+    for (const auto& [name, value] : settings) {
+        if (name != "bootstrap.servers") text += ' ' + name + '=' + value;
+    }
+    return text;
+}
+
 class Stopwatch {
 public:
     explicit Stopwatch(StageTime& stage) : stage_(stage) {}
@@ -231,8 +244,9 @@ void RelayBench::print_settings() const {
     }
     std::printf("%s\n", database.c_str());
     std::printf(
-        "librdkafka %s; broker:%s\n\n",
+        "librdkafka %s:%s\nbroker:%s\n\n",
         rd_kafka_version_str(),
+        client_settings(brokers_).c_str(),
         broker_settings(brokers_).c_str()
     );
     std::fflush(stdout);
