@@ -9,15 +9,35 @@
 #include <librdkafka/rdkafka.h>
 
 #include <exception>
+#include <set>
+#include <string_view>
 #include <utility>
 
 namespace resilience::kafka::detail {
 namespace {
 
+constexpr std::size_t most_topics = 4;
 constexpr const char* take_over_first = "the lane must be taken over first";
 
 std::string name_of(const Event& event) {
     return "event " + event.id + " of topic " + event.topic;
+}
+
+// Some of the topics that a transaction writes to.
+std::string topics_of(
+    std::span<const WindowEvent> events, const std::string& position_topic
+) {
+    std::set<std::string_view> names{position_topic};
+    for (const auto& one : events) {
+        if (names.size() == most_topics) break;
+        names.insert(one.event.topic);
+    }
+    std::string text;
+    for (const auto name : names) {
+        if (!text.empty()) text += ", ";
+        text += name;
+    }
+    return text;
 }
 
 }  // namespace
@@ -259,9 +279,20 @@ Result<void> LaneSession::undelivered(
     std::span<const WindowEvent> events,
     const Result<void>& waited
 ) {
-    if (!reports.failed().empty()) return refused(reports.failed(), events);
-    if (!waited) return waited;
-    return fail(Errc::aborted, "not every message was reported");
+    auto failure = fail(Errc::aborted, "not every message was reported");
+    if (!reports.failed().empty()) {
+        failure = refused(reports.failed(), events).error();
+        if (failure != Errc::aborted) return failure;
+        // The messages were given up with the transaction: what became of it tells why.
+        if (auto trouble = client_->trouble()) failure = std::move(*trouble);
+    } else if (!waited) {
+        failure = waited.error();
+    }
+    // One that may not be part of it is not named by the cluster.
+    if (is_fault_of_message(failure)) {
+        failure.detail += ", of the topics " + topics_of(events, options_.position_topic);
+    }
+    return failure;
 }
 
 Result<void> LaneSession::refused(

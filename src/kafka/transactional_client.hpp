@@ -68,8 +68,11 @@ public:
     /// Whether this producer can never write again because another took over.
     bool is_fenced();
 
-private:
+    /// Why the transaction that is open cannot be committed any more, if the cluster has
+    /// said so.
     std::optional<Failure> trouble();
+
+private:
     Failure failure_of(const rd_kafka_error_t& error) const;
 
     Client client_;

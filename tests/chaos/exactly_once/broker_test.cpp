@@ -9,6 +9,7 @@
 #include <chrono>
 #include <csignal>
 #include <random>
+#include <sstream>
 #include <string>
 #include <thread>
 #include <vector>
@@ -26,7 +27,9 @@ PrivateBroker quick_broker() {
     return PrivateBroker{
         "broker.heartbeat.interval.ms=500\n"
         "broker.session.timeout.ms=2000\n"
-        "transaction.abort.timed.out.transaction.cleanup.interval.ms=500\n"};
+        "transaction.abort.timed.out.transaction.cleanup.interval.ms=500\n"
+        "authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer\n"
+        "allow.everyone.if.no.acl.found=true\n"};
 }
 
 WorldOptions on(const PrivateBroker& broker) {
@@ -44,6 +47,16 @@ bool is_unready(const Instance& relay, const std::string& why) {
 
 bool is_ready(const Instance& relay) {
     return eventually([&] { return relay.http().get("/readyz").status == 200; }, 60s);
+}
+
+// Whether one line of the log has all of these words.
+template <class... Words>
+bool is_told(const Instance& relay, const Words&... words) {
+    std::istringstream text(relay.log());
+    for (std::string line; std::getline(text, line);) {
+        if (((line.find(words) != std::string::npos) && ...)) return true;
+    }
+    return false;
 }
 
 // Text that does not become smaller.
@@ -81,6 +94,7 @@ void miss_a_topic(const PrivateBroker& broker) {
     Instance relay(world, "relay");
     Writers writers(world.conninfo(), options);
     CHECK_MESSAGE(is_unready(relay, late), relay.http().get("/health").body);
+    CHECK_MESSAGE(is_told(relay, "lane halted", "topic", late), relay.log());
     create_topic(world.brokers(), late);
     std::vector<TopicReader> readers;
     readers.emplace_back(world.brokers(), world.topic());
@@ -104,7 +118,33 @@ void refuse_sizes(const PrivateBroker& broker) {
     REQUIRE(eventually([&] { return writers.acknowledged() > 200; }));
     change_topic(world.brokers(), world.topic(), {{"max.message.bytes", "8000"}});
     CHECK_MESSAGE(is_unready(relay, "is halted"), relay.http().get("/health").body);
+    CHECK_MESSAGE(is_told(relay, "lane halted", "too large", world.topic()), relay.log());
     change_topic(world.brokers(), world.topic(), {});
+    CHECK(is_ready(relay));
+    settle(trial, "halted", world, readers, writers, relay);
+}
+
+// A right that is taken away under load: the relay says which, and goes on when it is
+// given back.
+void deny(const PrivateBroker& broker, const char* what) {
+    const Trial trial(std::string(what) + " denied");
+    const World world(on(broker));
+    const auto denied =
+        std::string{what} == "topic"
+            ? world.topic()
+            : "resilience." + world.environment().at("DB_NAME") + ".position";
+    Instance relay(world, "relay");
+    Writers writers(world.conninfo(), world.writers());
+    std::vector<TopicReader> readers;
+    readers.emplace_back(world.brokers(), world.topic());
+    REQUIRE(eventually([&] { return readers[0].read() > 0; }));
+    for (const auto right : {Right::write, Right::describe_settings, Right::read}) {
+        give(world.brokers(), denied, right);
+    }
+    take(world.brokers(), denied, Right::write);
+    CHECK_MESSAGE(is_unready(relay, denied), relay.http().get("/health").body);
+    CHECK_MESSAGE(is_told(relay, "lane halted", "the permission", denied), relay.log());
+    give(world.brokers(), denied, Right::write);
     CHECK(is_ready(relay));
     settle(trial, "halted", world, readers, writers, relay);
 }
@@ -139,6 +179,8 @@ TEST_CASE("I2: what a broker refuses or gives up for a while is delivered once, 
     const auto broker = quick_broker();
     miss_a_topic(broker);
     refuse_sizes(broker);
+    deny(broker, "topic");
+    if (is_long_form()) deny(broker, "position");
     outlast_a_transaction(broker);
 }
 
