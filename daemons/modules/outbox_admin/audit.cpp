@@ -6,15 +6,14 @@
 #include <modules/outbox_admin/audit_rows.hpp>
 #include <modules/outbox_admin/audit_topics.hpp>
 #include <modules/outbox_admin/lane_hold.hpp>
-#include <modules/outbox_admin/put_aside.hpp>
+#include <modules/outbox_admin/outbox_table.hpp>
+#include <modules/outbox_admin/redeliver.hpp>
 
-#include <resilience/lane_verifier.hpp>
 #include <resilience/postgres/lane_survey.hpp>
 #include <resilience/postgres/outbox_window_source.hpp>
 
 #include <fmt/format.h>
 
-#include <boost/asio/use_awaitable.hpp>
 #include <boost/json/array.hpp>
 
 #include <algorithm>
@@ -27,10 +26,8 @@ namespace {
 namespace json = boost::json;
 using resilience::postgres::OutboxWindowSource;
 
-// Rows that are compared, some 200 bytes each.
-constexpr std::size_t most_rows = 5'000'000;
-// Events of one transaction.
-constexpr std::size_t chunk_rows = 500;
+// Of each kind.
+constexpr std::size_t most_listed = 100;
 
 UnjudgedWord word_of(const Request& request) {
     if (request.count_unjudged && request.deliver_unjudged) {
@@ -55,7 +52,9 @@ std::vector<int> lanes_of(const Tools& tools) {
 // What an audit compares and finds.
 struct Audit {
     explicit Audit(const Tools& t)
-        : tools(t), source(t.executor, {.connection = t.database}), ledger(most_rows) {}
+        : tools(t),
+          source(t.executor, {.connection = t.database}),
+          ledger(static_cast<std::size_t>(t.request.most_rows)) {}
 
     const Tools& tools;
     OutboxWindowSource source;
@@ -65,9 +64,7 @@ struct Audit {
     Judged judged;
     // What is delivered again, by lane and seq.
     std::vector<DueRow> due;
-    std::size_t sent = 0;
-    // Those of them that were put aside with their keys.
-    std::size_t parked = 0;
+    Redelivered sent;
 };
 
 // Compares what the ledger expects with the topics.
@@ -81,70 +78,29 @@ net::awaitable<Result<void>> compare(Audit& audit) {
     co_return Result<void>{};
 }
 
-// Delivers the missing rows of one lane; `between` is its position meanwhile, and counts
-// those of parked keys.
-net::awaitable<Result<void>> redeliver(
-    Audit& audit,
-    LaneHold& hold,
-    int lane,
-    const std::string& snapshot,
-    LanePosition& between
-) {
+// The rows of one lane that are delivered again.
+std::span<const DueRow> due_of(const Audit& audit, int lane) {
     const auto [first, last] = std::ranges::equal_range(
         audit.due, lane, {}, [](const DueRow& row) { return row.lane; }
     );
-    const std::span<const DueRow> due(first, last);
-    for (std::size_t at = 0; at < due.size(); at += chunk_rows) {
-        const auto chunk = due.subspan(at, std::min(chunk_rows, due.size() - at));
-        auto events = co_await read_again(audit.source, snapshot, chunk);
-        if (!events) co_return events.error();
-        for (auto& one : *events) {
-            if (!one.defect.empty()) {
-                co_return fail(
-                    Errc::invalid_request,
-                    "row " + std::to_string(one.seq) + ": " + one.defect
-                );
-            }
-            one.event.headers.emplace_back(std::string{redelivered_header}, "1");
-        }
-        const auto parked = put_aside(*events, between.parked);
-        const auto done = co_await hold.commit(lane, *events, between);
-        if (!done) co_return done;
-        audit.parked += parked;
-        audit.sent += events->size();
-    }
-    co_return Result<void>{};
+    return {first, last};
 }
 
-// Rows of a dump carry transaction numbers of the server that they come from. Those that
-// this one has not given yet, or to a transaction that is in progress, would be invisible
-// until that ends. A statement sees committed rows alone, so no other row is meant.
-constexpr const char* own_numbers =
-    "UPDATE outbox_events SET xid = pg_current_xact_id() "
-    "WHERE NOT pg_visible_in_snapshot(xid, pg_current_snapshot())";
-constexpr const char* count_foreign_numbers =
-    "SELECT count(*) FROM outbox_events "
-    "WHERE NOT pg_visible_in_snapshot(xid, pg_current_snapshot())";
-
 net::awaitable<Result<std::int64_t>> renumber(const Tools& tools, bool dry_run) {
-    auto connection = co_await connect(tools);
-    if (!connection) co_return connection.error();
-    const auto rows = co_await connection->async_execute(
-        count_foreign_numbers, resilience::postgres::parameters(), net::use_awaitable
-    );
-    if (!rows) co_return rows.error();
-    const auto count = (*rows)[0].int64(0);
-    if (!count || *count == 0 || dry_run) co_return count;
-    const auto done = co_await connection->async_execute(
-        own_numbers, resilience::postgres::parameters(), net::use_awaitable
-    );
-    if (!done) co_return done.error();
+    OutboxTable table{tools};
+    const auto opened = co_await table.open();
+    if (!opened) co_return opened.error();
+    Result<std::int64_t> count{std::int64_t{0}};
+    if (dry_run) {
+        count = co_await table.count_foreign_numbers();
+    } else {
+        count = co_await table.take_own_numbers();
+    }
     co_return count;
 }
 
 // The first ones of some rows; `text` names each as `what`.
 json::array list(const std::vector<DueRow>& rows, const char* what, std::string& text) {
-    constexpr std::size_t most_listed = 100;
     json::array listed;
     for (const auto& row : std::span{rows}.first(std::min(rows.size(), most_listed))) {
         listed.push_back(json::object{
@@ -159,6 +115,26 @@ json::array list(const std::vector<DueRow>& rows, const char* what, std::string&
             row.seq,
             row.lane,
             row.topic
+        );
+    }
+    return listed;
+}
+
+// The first ones of those that halt their lanes.
+json::array list(const std::vector<HaltingRow>& rows, std::string& text) {
+    json::array listed;
+    for (const auto& row : std::span{rows}.first(std::min(rows.size(), most_listed))) {
+        listed.push_back(json::object{
+            {"event", row.event},
+            {"seq", row.seq},
+            {"topic", row.topic},
+            {"error", row.why.message()}});
+        text += fmt::format(
+            "not sent: event {}, row {}, topic {}: {}\n",
+            row.event,
+            row.seq,
+            row.topic,
+            row.why.message()
         );
     }
     return listed;
@@ -190,8 +166,10 @@ Report report_of(const Audit& audit, bool wrote) {
         {"missing", absent.size()},
         {"phantoms", audit.seen.phantoms},
         {"unjudged", unsure.size()},
-        {"sent", audit.sent},
-        {"put_aside", audit.parked},
+        {"sent", audit.sent.sent},
+        {"put_aside", audit.sent.parked},
+        {"dead_letters", audit.sent.dead_letters},
+        {"halting", list(audit.sent.halting, report.text)},
         {"missing_examples", std::move(missing)},
         {"unjudged_examples", std::move(unjudged)},
         {"phantom_examples", std::move(phantoms)}};
@@ -210,23 +188,45 @@ Report report_of(const Audit& audit, bool wrote) {
             unsure.size()
         );
     }
-    report.text += wrote ? fmt::format("{} events were delivered again\n", audit.sent)
-                         : std::string{"nothing was written\n"};
-    if (audit.parked > 0) {
+    report.text += wrote
+                       ? fmt::format("{} events were delivered again\n", audit.sent.sent)
+                       : std::string{"nothing was written\n"};
+    if (audit.sent.parked > 0) {
         report.text += fmt::format(
-            "{} of them were put aside, as their keys are parked\n", audit.parked
+            "{} of them were put aside, as their keys are parked\n", audit.sent.parked
         );
+    }
+    if (audit.sent.dead_letters > 0) {
+        report.text +=
+            fmt::format("{} of them are dead letters\n", audit.sent.dead_letters);
+    }
+    if (!audit.sent.halting.empty()) {
+        report.text +=
+            "what is not sent needs RELAY_POISON or RELAY_POISON_TOPICS to say that it "
+            "goes elsewhere\n";
     }
     const bool is_good = absent.empty() && unsure.empty() && audit.seen.phantoms == 0;
     if (!is_good) report.code = something_wrong;
     return report;
 }
 
+void declare_comparison(host::Config& config, Request& request) {
+    declare_topics(config, request);
+    config.integer(
+        "--most-rows",
+        request.most_rows,
+        1,
+        1'000'000'000,
+        "Rows that are compared at most, some 200 bytes of memory each"
+    );
+    relay::declare_poison(config, request.relay);
+}
+
 }  // namespace
 
 void declare_audit(host::Config& config, Request& request) {
     request.since = std::chrono::hours{1};
-    declare_topics(config, request);
+    declare_comparison(config, request);
     config.integer("--lane", request.lane, -1, 63, "One lane alone; -1: all");
     config.flag("--dry-run", request.dry_run, "Tell what is wrong and write nothing");
 }
@@ -277,20 +277,24 @@ net::awaitable<Result<Report>> audit(const Tools& tools) {
     }
     const auto compared = co_await compare(audit);
     if (!compared) co_return compared.error();
+    Redelivery redelivery{tools, audit.source, hold};
     for (const int lane : lanes) {
         if (dry_run || !hold.position(lane)) continue;
         LanePosition between = *hold.position(lane);
         // It shows what the window does up to its last row, and more.
         const std::string snapshot =
             between.window.empty() ? between.seen : between.window;
-        const auto done = co_await redeliver(audit, hold, lane, snapshot, between);
+        const auto done = co_await redelivery.lane(
+            lane, due_of(audit, lane), snapshot, between, Redelivery::Rest::is_delivered
+        );
         if (!done) co_return done.error();
     }
+    audit.sent = redelivery.done();
     co_return report_of(audit, !dry_run);
 }
 
 void declare_rebase(host::Config& config, Request& request) {
-    declare_topics(config, request);
+    declare_comparison(config, request);
     config.flag("--yes", request.yes, "Do it; else it is only told what would be done");
     config.flag(
         "--count-unjudged-as-delivered",
@@ -338,6 +342,7 @@ net::awaitable<Result<Report>> rebase(const Tools& tools) {
         const auto allowed = may_go_on(audit.judged.unjudged.size(), word);
         if (!allowed) co_return allowed.error();
     }
+    Redelivery redelivery{tools, audit.source, hold};
     for (const int lane : lanes) {
         if (dry_run) break;
         const auto& last = hold.position(lane);
@@ -345,13 +350,17 @@ net::awaitable<Result<Report>> rebase(const Tools& tools) {
         next.parked = last ? last->parked : std::vector<ParkedKey>{};
         auto between = next;
         between.source = {};
-        const auto done =
-            co_await redeliver(audit, hold, lane, window->snapshot, between);
+        const auto done = co_await redelivery.lane(
+            lane, due_of(audit, lane), window->snapshot, between, Redelivery::Rest::waits
+        );
         if (!done) co_return done.error();
+        // Its position would count as delivered what waits.
+        if (!*done) continue;
         next.parked = between.parked;
         const auto moved = co_await hold.commit(lane, {}, next);
         if (!moved) co_return moved.error();
     }
+    audit.sent = redelivery.done();
     auto report = report_of(audit, !dry_run);
     report.json["source"] = json_of(*source);
     report.json["renumbered"] = *renumbered;
@@ -366,8 +375,14 @@ net::awaitable<Result<Report>> rebase(const Tools& tools) {
                                  name_of(*source) + '\n'
                            : "the lanes go on in " + name_of(*source) + " behind " +
                                  window->snapshot + '\n';
+    if (!audit.sent.halting.empty()) {
+        report.text +=
+            "but for those of rows that are not sent: what is behind these "
+            "waits, and relays refuse, until rebase is run again\n";
+    }
     // What was missing is there now, as it was meant to be.
-    const bool is_mended = audit.seen.phantoms == 0 && audit.judged.unjudged.empty();
+    const bool is_mended = audit.seen.phantoms == 0 && audit.judged.unjudged.empty() &&
+                           audit.sent.halting.empty();
     if (!dry_run && is_mended) report.code = nothing_wrong;
     co_return report;
 }

@@ -10,7 +10,8 @@ class Config;
 
 namespace resilience::modules::outbox_admin {
 
-/// Declares `--topics --since --lane --dry-run`.
+/// Declares `--topics --since --rows-at-once --most-rows --lane --dry-run` and
+/// `RELAY_POISON*`.
 void declare_audit(host::Config& config, Request& request);
 
 /** Compares the table with the topics, and delivers again what is missing there.
@@ -25,6 +26,8 @@ void declare_audit(host::Config& config, Request& request);
    header
         @ref redelivered_header, in transactions with the lane's position, whose windows
         stay as they are: what was sent before a crash is found by the next audit.
+    @li A missing event that its topic never takes goes where its policy says, as a relay
+        would send it; with `halt_lane` it is left out and told, and the rest is done.
     @li Missing events whose keys the lane's position holds as parked are put aside with
         the others of their keys, behind them: in their topics they would overtake.
     @li Events in the topics, of the time asked for, that no row has are phantoms: the
@@ -37,7 +40,8 @@ void declare_audit(host::Config& config, Request& request);
 */
 net::awaitable<Result<Report>> audit(const Tools& tools);
 
-/// Declares `--topics --since --yes --count-unjudged-as-delivered --deliver-unjudged`.
+/// Declares `--topics --since --rows-at-once --most-rows --yes
+/// --count-unjudged-as-delivered --deliver-unjudged` and `RELAY_POISON*`.
 void declare_rebase(host::Config& config, Request& request);
 
 /** Goes on in a source whose history is another one: restored, promoted or made anew
@@ -48,6 +52,13 @@ void declare_rebase(host::Config& config, Request& request);
     count as delivered. Each lane then has a position at one snapshot of the new history
     that cannot be lost (I6). Until a lane has it, its position names no source, and
    relays refuse to go on.
+
+    Rows with transaction numbers of another server are given some of this one first
+    (@ref OutboxTable::take_own_numbers), slice by slice. Killed in between, it is run
+    again: no position speaks of the new history before all of them have theirs.
+
+    A row that halts its lane by its policy is told, and so is nothing behind it sent: the
+    lane keeps a position that names no source until a later run. Other lanes go on.
 
     Without `--yes` it only tells what it would do.
 

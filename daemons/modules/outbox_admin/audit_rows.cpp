@@ -1,9 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include <modules/outbox_admin/audit_rows.hpp>
-
-#include <resilience/uuid.hpp>
-
-#include <boost/asio/use_awaitable.hpp>
+#include <modules/outbox_admin/outbox_table.hpp>
 
 #include <algorithm>
 #include <limits>
@@ -11,12 +8,6 @@
 
 namespace resilience::modules::outbox_admin {
 namespace {
-
-// Microseconds, as the table keeps them.
-std::int64_t microseconds_of(WallClock::time_point time) {
-    using std::chrono::microseconds;
-    return std::chrono::duration_cast<microseconds>(time.time_since_epoch()).count();
-}
 
 net::awaitable<Result<void>> expect_rows(
     WindowSource& source,
@@ -48,7 +39,8 @@ net::awaitable<Result<void>> expect_rows(
                 co_return fail(
                     Errc::too_large,
                     "more than " + std::to_string(ledger.rows()) +
-                        " rows are to be compared: give a shorter --since"
+                        " rows are to be compared: give a shorter --since, or more "
+                        "--most-rows"
                 );
             }
         }
@@ -62,17 +54,10 @@ net::awaitable<Result<AuditSpan>> find_span(const Tools& tools) {
     AuditSpan span;
     if (tools.request.since.count() == 0) co_return span;
     span.since = WallClock::now() - tools.request.since;
-    auto connection = co_await connect(tools);
-    if (!connection) co_return connection.error();
-    const auto rows = co_await connection->async_execute(
-        "SELECT coalesce((SELECT min(seq) FROM outbox_events WHERE created_at >= "
-        "timestamptz 'epoch' + $1::bigint * interval '1 microsecond'), "
-        "(SELECT max(seq) + 1 FROM outbox_events), 1) - 1",
-        resilience::postgres::parameters(microseconds_of(*span.since)),
-        net::use_awaitable
-    );
-    if (!rows) co_return rows.error();
-    const auto after = (*rows)[0].int64(0);
+    OutboxTable table{tools};
+    const auto opened = co_await table.open();
+    if (!opened) co_return opened.error();
+    const auto after = co_await table.before(*span.since);
     if (!after) co_return after.error();
     span.after = *after;
     co_return span;
@@ -110,46 +95,31 @@ net::awaitable<Result<void>> expect_delivered(
 net::awaitable<Result<std::vector<WindowEvent>>> read_again(
     WindowSource& source, const std::string& snapshot, std::span<const DueRow> rows
 ) {
-    std::vector<WindowEvent> events;
+    // Rows of other lanes and those that are not asked for are between them.
+    constexpr std::int64_t widest = 1000;
+    const auto first = rows.front().seq;
+    auto last = first;
     for (const auto& row : rows) {
-        WindowSlice slice{
-            .lane = row.lane, .window = snapshot, .last_seq = row.seq - 1, .limit = 1};
-        auto found = co_await source.read(slice);
-        if (!found) co_return found.error();
-        if (found->empty() || found->front().seq != row.seq) {
-            co_return fail(
-                Errc::not_found,
-                "row " + std::to_string(row.seq) + " is no longer in the table"
-            );
-        }
-        events.push_back(std::move(found->front()));
+        if (row.seq - first < widest) last = row.seq;
     }
-    co_return events;
-}
-
-net::awaitable<Result<std::vector<std::string>>> without_row(
-    resilience::postgres::Connection& connection, const std::vector<std::string>& events
-) {
-    std::vector<std::string> unknown;
-    std::string list = "{";
-    for (const auto& event : events) {
-        if (!Uuid::parse(event)) {
-            unknown.push_back(event);
-            continue;
-        }
-        if (list.size() > 1) list += ',';
-        list += event;
+    const WindowSlice slice{
+        .lane = rows.front().lane,
+        .window = snapshot,
+        .last_seq = first - 1,
+        .limit = static_cast<std::size_t>(last - first) + 1};
+    auto found = co_await source.read(slice);
+    if (!found) co_return found.error();
+    std::vector<WindowEvent> events;
+    for (auto& row : *found) {
+        if (events.size() == rows.size()) break;
+        const auto wanted = rows[events.size()].seq;
+        if (row.seq > wanted) break;
+        if (row.seq == wanted) events.push_back(std::move(row));
     }
-    list += '}';
-    const auto rows = co_await connection.async_execute(
-        "SELECT asked.id::text FROM unnest($1::uuid[]) asked (id) WHERE NOT EXISTS "
-        "(SELECT FROM outbox_events WHERE outbox_events.id = asked.id)",
-        resilience::postgres::parameters(list),
-        net::use_awaitable
+    if (!events.empty()) co_return events;
+    co_return fail(
+        Errc::not_found, "row " + std::to_string(first) + " is no longer in the table"
     );
-    if (!rows) co_return rows.error();
-    for (const auto row : *rows) unknown.emplace_back(row.text(0));
-    co_return unknown;
 }
 
 }  // namespace resilience::modules::outbox_admin

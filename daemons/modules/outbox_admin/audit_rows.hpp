@@ -43,15 +43,18 @@ net::awaitable<Result<void>> expect_delivered(
     AuditLedger& ledger
 );
 
-/// Reads rows of one lane again, given by ascending `seq`, as they are visible in the
-/// snapshot.
+/** Reads rows of one lane again, as they are visible in the snapshot, with one look at
+    the table.
+
+    @param rows By ascending `seq`, at least one.
+    @return The first of them, at least one, as far as they are near to one another.
+
+    @par Errors
+    @li Errc::not_found The first one is not there.
+    @li Those of the source.
+*/
 net::awaitable<Result<std::vector<WindowEvent>>> read_again(
     WindowSource& source, const std::string& snapshot, std::span<const DueRow> rows
-);
-
-/// Those of these events that no row of the table has.
-net::awaitable<Result<std::vector<std::string>>> without_row(
-    resilience::postgres::Connection& connection, const std::vector<std::string>& events
 );
 
 }  // namespace resilience::modules::outbox_admin

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include <modules/outbox_admin/audit_topics.hpp>
+#include <modules/outbox_admin/outbox_table.hpp>
 
 #include <resilience/kafka/topic_reader.hpp>
 #include <resilience/lane_verifier.hpp>
@@ -37,14 +38,14 @@ public:
 
     net::awaitable<Result<void>> ask() {
         if (places_.empty()) co_return Result<void>{};
-        if (!connection_) {
-            auto opened = co_await connect(tools_);
+        if (!table_) {
+            table_.emplace(tools_);
+            const auto opened = co_await table_->open();
             if (!opened) co_return opened.error();
-            connection_.emplace(std::move(*opened));
         }
         std::vector<std::string> events;
         for (const auto& [event, place] : places_) events.push_back(event);
-        const auto unknown = co_await without_row(*connection_, events);
+        const auto unknown = co_await table_->without_row(events);
         if (!unknown) co_return unknown.error();
         for (const auto& event : *unknown) {
             const auto place = places_.find(event);
@@ -62,7 +63,7 @@ private:
     const Tools& tools_;
     TopicsSeen& seen_;
     std::map<std::string, Phantom> places_;
-    std::optional<resilience::postgres::Connection> connection_;
+    std::optional<OutboxTable> table_;
 };
 
 }  // namespace

@@ -3,6 +3,7 @@
 
 #include <host/config.hpp>
 #include <modules/outbox_admin/lane_hold.hpp>
+#include <modules/outbox_admin/outbox_table.hpp>
 
 #include <resilience/postgres/lane_survey.hpp>
 #include <resilience/postgres/outbox_window_source.hpp>
@@ -26,7 +27,6 @@ using resilience::postgres::Connection;
 using resilience::postgres::OutboxWindowSource;
 
 constexpr std::chrono::milliseconds look_interval{50};
-constexpr int moved_at_once = 5000;
 
 int read_count(const std::string& text) {
     int count = 0;
@@ -51,21 +51,15 @@ std::uint64_t least_of(std::string_view snapshot) {
 // higher number than all that it knows of. So a transaction begun for this is awaited
 // with them.
 net::awaitable<Result<std::string>> quiet_snapshot(
-    const Tools& tools, Connection& connection, OutboxWindowSource& source
+    const Tools& tools, OutboxTable& table, OutboxWindowSource& source
 ) {
-    const auto rows = co_await connection.async_execute(
-        "SELECT pg_current_xact_id()::text",
-        resilience::postgres::parameters(),
-        net::use_awaitable
-    );
-    if (!rows) co_return rows.error();
-    const auto own = (*rows)[0].int64(0);
+    const auto own = co_await table.new_number();
     if (!own) co_return own.error();
     const auto ends = Clock::now() + tools.request.patience;
     while (true) {
         const auto window = co_await source.look();
         if (!window) co_return window.error();
-        if (least_of(window->snapshot) > static_cast<std::uint64_t>(*own)) {
+        if (least_of(window->snapshot) > *own) {
             const auto durable = co_await source.gate(window->insert);
             if (!durable) co_return durable.error();
             co_return window->snapshot;
@@ -119,25 +113,6 @@ std::uint32_t next_version(const LaneHold& hold, int lanes) {
     return least == most ? most + 1 : most;
 }
 
-net::awaitable<Result<std::int64_t>> move_rows(Connection& connection, int lanes) {
-    std::int64_t moved = 0;
-    while (true) {
-        const auto rows = co_await connection.async_execute(
-            "WITH moved AS (UPDATE outbox_events SET lane = lane % $1::smallint "
-            "WHERE seq = ANY(ARRAY(SELECT seq FROM outbox_events "
-            "WHERE lane >= $1::smallint ORDER BY lane, xid LIMIT $2::int)) "
-            "RETURNING 1) SELECT count(*) FROM moved",
-            resilience::postgres::parameters(lanes, moved_at_once),
-            net::use_awaitable
-        );
-        if (!rows) co_return rows.error();
-        const auto count = (*rows)[0].int64(0);
-        if (!count) co_return count.error();
-        moved += *count;
-        if (*count == 0) co_return moved;
-    }
-}
-
 Report report_of(int before, int after, const std::string& snapshot) {
     Report report;
     report.json = {{"before", before}, {"after", after}, {"snapshot", snapshot}};
@@ -151,6 +126,7 @@ void declare_lanes_command(host::Config& config, Request& request) {
     config.flag(
         "--yes", request.yes, "Do it; else it is only told whether it can be done"
     );
+    declare_slices(config, request);
 }
 
 net::awaitable<Result<Report>> change_lanes(const Tools& tools) {
@@ -163,8 +139,9 @@ net::awaitable<Result<Report>> change_lanes(const Tools& tools) {
         );
     }
     const int all = std::max(before, after);
-    auto connection = co_await connect(tools);
-    if (!connection) co_return connection.error();
+    OutboxTable table{tools};
+    const auto opened = co_await table.open();
+    if (!opened) co_return opened.error();
     OutboxWindowSource source{tools.executor, {.connection = tools.database}};
     const auto identity = co_await source.identity();
     if (!identity) co_return identity.error();
@@ -175,7 +152,7 @@ net::awaitable<Result<Report>> change_lanes(const Tools& tools) {
             const auto& position = (*positions)[static_cast<std::size_t>(lane)];
             if (!position) co_return position.error();
             const auto checked =
-                co_await check_delivered(*connection, lane, *position, *identity);
+                co_await check_delivered(table.connection(), lane, *position, *identity);
             if (!checked) co_return checked.error();
         }
         auto report = report_of(before, after, "");
@@ -188,11 +165,12 @@ net::awaitable<Result<Report>> change_lanes(const Tools& tools) {
     for (int lane = 0; lane < all; ++lane) lanes.push_back(lane);
     const auto held = co_await hold.take(lanes);
     if (!held) co_return held.error();
-    const auto snapshot = co_await quiet_snapshot(tools, *connection, source);
+    const auto snapshot = co_await quiet_snapshot(tools, table, source);
     if (!snapshot) co_return snapshot.error();
     for (int lane = 0; lane < before; ++lane) {
-        const auto checked =
-            co_await check_delivered(*connection, lane, hold.position(lane), *identity);
+        const auto checked = co_await check_delivered(
+            table.connection(), lane, hold.position(lane), *identity
+        );
         if (!checked) co_return checked.error();
     }
     for (int lane = 0; lane < before; ++lane) {
@@ -212,7 +190,7 @@ net::awaitable<Result<Report>> change_lanes(const Tools& tools) {
         if (!stopped) co_return stopped.error();
     }
     Result<std::int64_t> moved{std::int64_t{0}};
-    if (after < before) moved = co_await move_rows(*connection, after);
+    if (after < before) moved = co_await table.move_to_lanes(after);
     if (!moved) co_return moved.error();
     next.map_version = version;
     // New lanes first: while one of them is missing, no lane has the new version alone.

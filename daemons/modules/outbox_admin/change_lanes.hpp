@@ -10,7 +10,7 @@ class Config;
 
 namespace resilience::modules::outbox_admin {
 
-/// Declares `count --yes`.
+/// Declares `count --yes --rows-at-once`.
 void declare_lanes_command(host::Config& config, Request& request);
 
 /** Changes how many lanes an outbox has. `RELAY_LANES` says how many it had.

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include <modules/outbox_admin/lane_hold.hpp>
 
+#include <resilience/detail/lane_fault.hpp>
+
 #include <algorithm>
 #include <utility>
 
@@ -61,7 +63,12 @@ net::awaitable<Result<void>> LaneHold::commit(
         if (!again) co_return again.error();
         done = co_await held.producer->commit(events, next);
     }
+    held.refusals = held.producer->refusals();
     if (done) held.position = std::move(next);
+    if (done || !detail::blames_content(done.error())) co_return done;
+    // I8: the producer goes on after a take-over alone. Nothing of it was delivered.
+    const auto again = co_await held.producer->take_over();
+    if (!again) co_return again.error();
     co_return done;
 }
 

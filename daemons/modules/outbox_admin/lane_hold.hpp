@@ -47,16 +47,23 @@ public:
         `batch_seq` and `lane_seq` are set here. May be without events.
 
         @par Errors
-        Those of LaneProducer::commit. Nothing more can be delivered then.
+        Those of LaneProducer::commit. Where an event is to blame, others can be delivered
+        after it (@ref refusals); else nothing more can.
     */
     net::awaitable<Result<void>> commit(
         int lane, std::span<const WindowEvent> events, LanePosition next
     );
 
+    /// The events for which the last commit of the lane failed.
+    const std::vector<LaneRefusal>& refusals(int lane) const {
+        return lanes_.at(lane).refusals;
+    }
+
 private:
     struct Lane {
         std::unique_ptr<resilience::kafka::LaneProducer> producer;
         std::optional<LanePosition> position;
+        std::vector<LaneRefusal> refusals;
     };
 
     const Tools& tools_;

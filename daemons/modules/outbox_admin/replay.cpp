@@ -3,12 +3,11 @@
 
 #include <resilience/dead_letter.hpp>
 #include <resilience/kafka/lane_positions.hpp>
-#include <resilience/uuid.hpp>
 
-#include <boost/asio/use_awaitable.hpp>
 #include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
 
+#include <algorithm>
 #include <utility>
 
 namespace resilience::modules::outbox_admin {
@@ -23,9 +22,8 @@ Replay::Replay(const Tools& tools)
                      .topic()),
       producer_(
           tools.executor,
-          tools.kafka,
-          {.transactional_id = "resilience." + tools.lanes.outbox + ".replay",
-           .transaction_timeout = tools.lanes.transaction_timeout}
+          replay_connection(tools.kafka),
+          replay_transactions(tools.lanes.outbox)
       ) {}
 
 net::awaitable<Result<void>> Replay::open() {
@@ -60,28 +58,23 @@ net::awaitable<Result<void>> Replay::commit(
 }
 
 net::awaitable<Result<void>> Replay::fill(const DeadLetter& letter, Message& message) {
-    if (!connection_) {
-        auto opened = co_await connect(tools_);
-        if (!opened) co_return opened.error();
-        connection_.emplace(std::move(*opened));
+    if (!table_) {
+        table_.emplace(tools_);
+        const auto opened = co_await table_->open();
+        if (!opened) {
+            table_.reset();
+            co_return opened;
+        }
     }
-    if (!Uuid::parse(letter.event)) {
-        co_return fail(Errc::not_found, "there is no row of it");
-    }
-    const auto rows = co_await connection_->async_execute(
-        "SELECT event_data, headers FROM outbox_events WHERE id = $1::uuid",
-        resilience::postgres::parameters(letter.event),
-        net::use_awaitable
-    );
-    if (!rows) co_return rows.error();
-    if (rows->size() == 0) co_return fail(Errc::not_found, "there is no row of it");
-    const auto row = (*rows)[0];
-    message.value = row.text(0);
+    auto content = co_await table_->content_of(letter.event);
+    if (!content) co_return content.error();
+    if (!*content) co_return fail(Errc::not_found, "there is no row of it");
+    message.value = std::move((*content)->event_data);
     std::erase_if(message.headers, [](const Header& header) {
         return header.first == dead_letter_content_header;
     });
     boost::system::error_code broken;
-    const auto headers = json::parse(row.text(1), broken);
+    const auto headers = json::parse((*content)->headers, broken);
     if (!broken && headers.is_object()) {
         for (const auto& [name, value] : headers.get_object()) {
             message.headers.emplace_back(
@@ -92,6 +85,24 @@ net::awaitable<Result<void>> Replay::fill(const DeadLetter& letter, Message& mes
         }
     }
     co_return Result<void>{};
+}
+
+resilience::kafka::ProducerOptions replay_connection(
+    resilience::kafka::ProducerOptions connection
+) {
+    connection.request_timeout =
+        std::min(connection.request_timeout, std::chrono::milliseconds{4000});
+    connection.socket_timeout =
+        std::min(connection.socket_timeout, std::chrono::milliseconds{5000});
+    return connection;
+}
+
+resilience::kafka::TransactionalProducerOptions replay_transactions(
+    const std::string& outbox
+) {
+    return {
+        .transactional_id = "resilience." + outbox + ".replay",
+        .transaction_timeout = std::chrono::milliseconds{6000}};
 }
 
 bool blames_letter(const Failure& failure) {

@@ -3,9 +3,9 @@
 #define RESILIENCE_MODULES_OUTBOX_ADMIN_REPLAY_HPP
 
 #include <modules/outbox_admin/dead_letters.hpp>
+#include <modules/outbox_admin/outbox_table.hpp>
 
 #include <resilience/kafka/transactional_producer.hpp>
-#include <resilience/postgres/connection.hpp>
 
 #include <optional>
 #include <string>
@@ -49,8 +49,24 @@ private:
     const Tools& tools_;
     std::string positions_;
     resilience::kafka::TransactionalProducer producer_;
-    std::optional<resilience::postgres::Connection> connection_;
+    std::optional<OutboxTable> table_;
 };
+
+/** Settings of the replay's producer. Pure.
+
+    Whoever reads marks, or takes over lane 0, which has the partition that they are in,
+    waits until a transaction in it has ended. That of a replay that was killed is ended
+    by the next replay, which fences it, or else by the broker, after 6 s and when it
+    looks next (`transaction.abort.timed.out.transaction.cleanup.interval.ms`, 10 s). A
+    relay has more time for a transaction, which may be large; one here has some events.
+*/
+resilience::kafka::TransactionalProducerOptions replay_transactions(
+    const std::string& outbox
+);
+/// The connection, with shorter time-outs, as such a transaction needs them. Pure.
+resilience::kafka::ProducerOptions replay_connection(
+    resilience::kafka::ProducerOptions connection
+);
 
 /// Whether the letter alone is at fault, and the next one may do. Pure.
 bool blames_letter(const Failure& failure);

@@ -24,6 +24,9 @@ struct Request {
     /// How long a reading of Kafka goes on while nothing comes of it.
     std::chrono::milliseconds patience{30'000};
 
+    /// Rows of the table that one statement goes through.
+    std::int64_t rows_at_once = 10'000;
+
     /// Names separated by commas. Empty: those that the table names.
     std::string topics;
     /// Records that are younger than this; 0: all.
@@ -35,6 +38,8 @@ struct Request {
     std::int64_t lane = -1;
     bool dry_run = false;
     bool yes = false;
+    /// Rows that are compared at most.
+    std::int64_t most_rows = 5'000'000;
     /// What rows are that the topics tell nothing of; at most one of the two.
     bool count_unjudged = false;
     bool deliver_unjudged = false;

@@ -2,6 +2,7 @@
 #include <modules/outbox_admin/tools.hpp>
 
 #include <host/config.hpp>
+#include <modules/outbox_admin/outbox_table.hpp>
 
 #include <resilience/dead_letter.hpp>
 #include <resilience/kafka/lane_positions.hpp>
@@ -72,25 +73,11 @@ std::vector<std::string> named_topics(const Request& request) {
 
 net::awaitable<Result<std::vector<std::string>>> topics_of(const Tools& tools) {
     if (!tools.request.topics.empty()) co_return named_topics(tools.request);
-    auto connection = co_await connect(tools);
-    if (!connection) co_return connection.error();
-    const auto rows = co_await connection->async_execute(
-        "SELECT DISTINCT topic FROM outbox_events ORDER BY topic",
-        resilience::postgres::parameters(),
-        net::use_awaitable
-    );
-    if (!rows) {
-        auto failure = rows.error();
-        if (failure == Errc::timed_out || failure == Errc::timed_out_in_doubt) {
-            failure.detail += "; give the topics with --topics, or more DB_TIMEOUT";
-        }
-        co_return failure;
-    }
-    std::vector<std::string> topics;
-    for (const auto row : *rows) {
-        // A row whose topic Kafka cannot have was never delivered there.
-        if (is_topic_name(row.text(0))) topics.emplace_back(row.text(0));
-    }
+    OutboxTable table{tools};
+    const auto opened = co_await table.open();
+    if (!opened) co_return opened.error();
+    auto topics = co_await table.topics();
+    if (!topics) topics.error().detail += "; or name the topics with --topics";
     co_return topics;
 }
 
@@ -134,6 +121,17 @@ void declare_topics(host::Config& config, Request& request) {
         std::chrono::milliseconds{0},
         std::chrono::years{10},
         "Look at what is younger than this alone; 0: at all"
+    );
+    declare_slices(config, request);
+}
+
+void declare_slices(host::Config& config, Request& request) {
+    config.integer(
+        "--rows-at-once",
+        request.rows_at_once,
+        1,
+        1'000'000,
+        "Rows of the table that one statement goes through, within DB_TIMEOUT"
     );
 }
 

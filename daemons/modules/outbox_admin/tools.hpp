@@ -78,8 +78,11 @@ std::optional<std::string_view> header_of(
     const resilience::kafka::Record& record, std::string_view name
 );
 
-/// Declares `--topics --since`.
+/// Declares `--topics --since --rows-at-once`.
 void declare_topics(host::Config& config, Request& request);
+
+/// Declares `--rows-at-once`.
+void declare_slices(host::Config& config, Request& request);
 
 /// `7f3a.../1/16384/24576`: cluster, timeline, database, table.
 std::string name_of(const SourceIdentity& source);

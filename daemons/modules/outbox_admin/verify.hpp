@@ -10,7 +10,7 @@ class Config;
 
 namespace resilience::modules::outbox_admin {
 
-/// Declares `--topics --since --allow-foreign`.
+/// Declares `--topics --since --rows-at-once --allow-foreign`.
 void declare_verify(host::Config& config, Request& request);
 
 /** Reads topics and those of their dead letters and parked events, and judges with a @ref

@@ -71,6 +71,24 @@ void declare_lanes(host::Config& config, RelaySettings& settings) {
     );
 }
 
+void declare_poison(host::Config& config, RelaySettings& settings) {
+    config.choice(
+        "RELAY_POISON",
+        settings.poison,
+        {"halt_lane", "dlq", "park_key"},
+        "exactly_once: what an event does that its topic never takes: it halts the lane, "
+        "goes to <topic>.dlq alone, or to <topic>.parked with all later ones of its key"
+    );
+    config.string(
+        "RELAY_POISON_TOPICS",
+        settings.poison_topics,
+        "exactly_once: topics for which it is another, as orders=park_key,mail=dlq",
+        [](std::string_view text) -> std::string {
+            return read_poison_topics(text) ? "" : "topic=policy, separated by commas";
+        }
+    );
+}
+
 void declare(host::Config& config, RelaySettings& settings) {
     using std::chrono::milliseconds;
     config.choice(
@@ -110,21 +128,7 @@ void declare(host::Config& config, RelaySettings& settings) {
         50'000,
         "exactly_once: most events in one transaction"
     );
-    config.choice(
-        "RELAY_POISON",
-        settings.poison,
-        {"halt_lane", "dlq", "park_key"},
-        "exactly_once: what an event does that its topic never takes: it halts the lane, "
-        "goes to <topic>.dlq alone, or to <topic>.parked with all later ones of its key"
-    );
-    config.string(
-        "RELAY_POISON_TOPICS",
-        settings.poison_topics,
-        "exactly_once: topics for which it is another, as orders=park_key,mail=dlq",
-        [](std::string_view text) -> std::string {
-            return read_poison_topics(text) ? "" : "topic=policy, separated by commas";
-        }
-    );
+    declare_poison(config, settings);
     config.choice(
         "RELAY_FIRST",
         settings.first,

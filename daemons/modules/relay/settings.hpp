@@ -75,6 +75,9 @@ void declare(host::Config& config, RelaySettings& settings);
 /// Declares of these what tells which lanes there are and where their positions lie.
 void declare_lanes(host::Config& config, RelaySettings& settings);
 
+/// Declares of these what becomes of events that their topics never take.
+void declare_poison(host::Config& config, RelaySettings& settings);
+
 /// Reads one of the names of a policy; none when it is no such name.
 std::optional<PoisonPolicy> read_poison(std::string_view name);
 
