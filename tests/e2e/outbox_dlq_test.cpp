@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 // The program outbox and its dead letters.
+#include <e2e/delete_records.hpp>
 #include <e2e/lanes.hpp>
 #include <e2e/outbox_command.hpp>
 
@@ -75,6 +76,25 @@ TEST_CASE("outbox dlq list shows dead letters, and replay sends each of them onc
     stack.write(2, 2);
     Relay relay(stack, "two");
     CHECK(eventually([&] { return stack.delivered().size() == 4; }));
+}
+
+TEST_CASE("marks of dead letters end when their topic has them no longer") {
+    const Letters stack;
+    stack.add("a");
+    stack.add("b");
+    CHECK(outbox(stack, {"dlq", "replay", "--all", "-json"}).json().at("forgotten") == 0);
+    delete_records(stack.environment().at("KAFKA_BROKERS"), stack.topic() + ".dlq");
+    stack.add("c");
+    const auto ran = outbox(stack, {"dlq", "replay", "--all", "-json"});
+    CHECK_MESSAGE(ran.code == 0, ran.text);
+    CHECK(ran.json().at("replayed") == 1);
+    CHECK(ran.json().at("forgotten") == 2);
+    const auto again = outbox(stack, {"dlq", "replay", "--all", "-json"}).json();
+    CHECK(again.at("before") == 1);
+    CHECK(again.at("forgotten") == 0);
+    const auto times = stack.times();
+    CHECK(times.size() == 4);
+    for (const auto& event : {"a", "b", "c"}) CHECK(times.at(event) == 1);
 }
 
 TEST_CASE("content that a dead letter had no room for is sent from its row") {

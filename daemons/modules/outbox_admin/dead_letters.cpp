@@ -6,6 +6,7 @@
 #include <resilience/kafka/topic_reader.hpp>
 #include <resilience/lane_verifier.hpp>
 
+#include <charconv>
 #include <set>
 #include <string_view>
 #include <utility>
@@ -101,10 +102,31 @@ net::awaitable<Result<Marks>> read_marks(const Tools& tools, std::string_view ki
     }
 }
 
-net::awaitable<Result<void>> read_letters(
-    const Tools& tools, std::function<bool(DeadLetter)> take
+std::vector<Mark> marks_of_removed(
+    const Marks& marks,
+    const std::string& outbox,
+    const std::vector<resilience::kafka::PartitionProgress>& partitions
 ) {
-    const auto topics = co_await topics_of(tools);
+    std::vector<Mark> removed;
+    for (const auto& one : partitions) {
+        const auto prefix = outbox + "/replayed/" + one.partition.topic + '/' +
+                            std::to_string(one.partition.partition) + '/';
+        for (auto mark = marks.lower_bound(prefix);
+             mark != marks.end() && mark->first.starts_with(prefix);
+             ++mark) {
+            const auto text = std::string_view{mark->first}.substr(prefix.size());
+            std::int64_t offset = 0;
+            const auto* last = text.data() + text.size();
+            const auto [end, error] = std::from_chars(text.data(), last, offset);
+            if (error != std::errc{} || end != last || offset >= one.low) continue;
+            removed.push_back({mark->first, std::nullopt});
+        }
+    }
+    return removed;
+}
+
+net::awaitable<Result<void>> DeadLetters::open() {
+    const auto topics = co_await topics_of(tools_);
     if (!topics) co_return topics.error();
     std::set<std::string> letters;
     for (const auto& topic : *topics) {
@@ -115,22 +137,32 @@ net::awaitable<Result<void>> read_letters(
     TopicReaderOptions options;
     options.topics.assign(letters.begin(), letters.end());
     options.skip_missing = true;
-    options.patience = tools.request.patience;
-    if (tools.request.since.count() > 0) {
-        options.since = WallClock::now() - tools.request.since;
+    options.patience = tools_.request.patience;
+    if (tools_.request.since.count() > 0) {
+        options.since = WallClock::now() - tools_.request.since;
     }
-    TopicReader reader{tools.executor, tools.kafka, std::move(options)};
-    const auto opened = co_await reader.open();
-    if (!opened) co_return opened.error();
-    while (true) {
-        auto records = co_await reader.read();
+    reader_.emplace(tools_.executor, tools_.kafka, std::move(options));
+    auto opened = co_await reader_->open();
+    co_return opened;
+}
+
+net::awaitable<Result<std::vector<DeadLetter>>> DeadLetters::read() {
+    std::vector<DeadLetter> letters;
+    while (reader_ && letters.empty()) {
+        auto records = co_await reader_->read();
         if (!records) co_return records.error();
-        if (records->empty()) co_return Result<void>{};
+        if (records->empty()) break;
         for (auto& record : *records) {
             auto letter = dead_letter_of(std::move(record));
-            if (letter && !take(std::move(*letter))) co_return Result<void>{};
+            if (letter) letters.push_back(std::move(*letter));
         }
     }
+    co_return letters;
+}
+
+std::vector<resilience::kafka::PartitionProgress> DeadLetters::partitions() const {
+    if (!reader_) return {};
+    return reader_->progress();
 }
 
 }  // namespace resilience::modules::outbox_admin

@@ -6,13 +6,14 @@
 
 #include <resilience/kafka/message.hpp>
 #include <resilience/kafka/record.hpp>
+#include <resilience/kafka/topic_reader.hpp>
 
 #include <cstddef>
-#include <functional>
 #include <map>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace resilience::modules::outbox_admin {
 
@@ -58,10 +59,43 @@ bool is_replayed(const Marks& marks, const std::string& outbox, const DeadLetter
 /// Reads all marks of the outbox under `<outbox>/<kind>/`.
 net::awaitable<Result<Marks>> read_marks(const Tools& tools, std::string_view kind);
 
-/// Calls `take` with each dead letter of the request's topics, until it returns false.
-net::awaitable<Result<void>> read_letters(
-    const Tools& tools, std::function<bool(DeadLetter)> take
+/** The marks that no letter can be asked for by any more, as what the partition keeps
+    begins behind it: each as it is taken back. Pure.
+
+    @param partitions Those of topics of dead letters; marks of others stay.
+*/
+std::vector<Mark> marks_of_removed(
+    const Marks& marks,
+    const std::string& outbox,
+    const std::vector<resilience::kafka::PartitionProgress>& partitions
 );
+
+/** Reads the dead letters of a request's topics, some at a time.
+
+    @par Thread safety
+    None.
+
+    @par Object lifetimes
+    The tools must outlive it.
+*/
+class DeadLetters {
+public:
+    explicit DeadLetters(const Tools& tools) : tools_(tools) {}
+
+    /// @par Errors
+    /// @li Those of @ref kafka::TopicReader and the database.
+    net::awaitable<Result<void>> open();
+
+    /// The next ones, as many as the reader yields at once; none: these were all.
+    net::awaitable<Result<std::vector<DeadLetter>>> read();
+
+    /// The partitions that there are.
+    std::vector<resilience::kafka::PartitionProgress> partitions() const;
+
+private:
+    const Tools& tools_;
+    std::optional<resilience::kafka::TopicReader> reader_;
+};
 
 }  // namespace resilience::modules::outbox_admin
 

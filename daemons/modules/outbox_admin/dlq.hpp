@@ -10,21 +10,25 @@ class Config;
 
 namespace resilience::modules::outbox_admin {
 
-/// Declares `--topics --since --limit`.
+/// Declares `--topics --since --rows-at-once --limit`.
 void declare_dlq_list(host::Config& config, Request& request);
 
 /// Lists dead letters, and which of them were replayed. Something is wrong when some were
 /// not.
 net::awaitable<Result<Report>> dlq_list(const Tools& tools);
 
-/// Declares `--topics --since --id --all`.
+/// Declares `--topics --since --rows-at-once --id --all`.
 void declare_dlq_replay(host::Config& config, Request& request);
 
 /** Sends dead letters to the topics that their events were meant for, each once.
 
     @li One replay at a time: a later one fences an earlier one.
-    @li With each event a mark goes to the position topic in the same transaction. Marks
-        are read first, so that a replay that was killed is simply run again.
+    @li With each event a mark goes to the position topic in the same transaction, of the
+        letter's place and its event. Marks are read first, so that a replay that was
+        killed is simply run again. They are taken back once the topic of dead letters
+        begins behind their letters.
+    @li Letters are read and sent some at a time: the memory is that of the marks, some
+        200 bytes for each letter that is still in its topic, and of one reading.
     @li The content, key and headers are those of the dead letter. What is in its row
    alone is read from the table.
     @li An event that its topic still refuses stays a dead letter, and is told.

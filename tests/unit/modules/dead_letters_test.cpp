@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include <modules/outbox_admin/dead_letters.hpp>
+#include <modules/outbox_admin/replay.hpp>
 
 #include <doctest/doctest.h>
 
@@ -52,7 +53,10 @@ TEST_CASE("a dead letter is known by its headers") {
 }
 
 TEST_CASE("a dead letter is replayed as the event was meant to be, without a number") {
-    const auto message = replay_of(*dead_letter_of(record()));
+    auto letter = *dead_letter_of(record());
+    letter.record.headers.emplace_back("parked_since", "3");
+    letter.record.headers.emplace_back("parked_number", "1");
+    const auto message = replay_of(letter);
     CHECK(message.topic == "t");
     CHECK(message.key == "k");
     CHECK(message.value == "{}");
@@ -79,6 +83,34 @@ TEST_CASE("a letter counts as replayed by its place and its event together") {
     other = one;
     other.event = "f";
     CHECK_FALSE(is_replayed(marks, "o", other));
+}
+
+TEST_CASE("marks end with the letters that the topic no longer keeps, and no others") {
+    using kafka::PartitionProgress;
+    const Marks marks{
+        {"o/replayed/t.dlq/0/9", "a"},
+        {"o/replayed/t.dlq/0/10", "b"},
+        {"o/replayed/t.dlq/0/x", "c"},
+        {"o/replayed/t.dlq/1/3", "d"},
+        {"o/replayed/u.dlq/0/3", "e"}};
+    const std::vector<PartitionProgress> partitions{
+        {.partition = {"t.dlq", 0}, .low = 10}, {.partition = {"t.dlq", 1}, .low = 3}};
+    const auto removed = marks_of_removed(marks, "o", partitions);
+    REQUIRE(removed.size() == 1);
+    CHECK(removed[0].key == "o/replayed/t.dlq/0/9");
+    CHECK_FALSE(removed[0].value.has_value());
+    CHECK(marks_of_removed(marks, "p", partitions).empty());
+    CHECK(marks_of_removed(marks, "o", {}).empty());
+}
+
+TEST_CASE("a transaction of a replay is given up by the broker within seconds") {
+    using namespace std::chrono_literals;
+    const auto options = replay_transactions("o");
+    CHECK(options.transactional_id == "resilience.o.replay");
+    CHECK(options.transaction_timeout <= 6s);
+    const auto connection = replay_connection({.brokers = "b"});
+    CHECK(connection.socket_timeout < options.transaction_timeout);
+    CHECK(connection.request_timeout <= connection.socket_timeout);
 }
 
 TEST_CASE("the size of a record is that of key, value and headers") {
