@@ -41,6 +41,8 @@ Owned<rd_kafka_t> open(const std::string& brokers, const char* isolation) {
         {"enable.partition.eof", "true"},
         {"isolation.level", isolation},
         {"auto.offset.reset", "earliest"},
+        // A question about offsets waits behind the fetch that is under way.
+        {"fetch.wait.max.ms", "20"},
         {"log_level", "0"}};
     std::array<char, 512> reason{};
     rd_kafka_conf_t* conf = rd_kafka_conf_new();
@@ -60,11 +62,19 @@ Owned<rd_kafka_t> open(const std::string& brokers, const char* isolation) {
 std::int32_t partitions_of(rd_kafka_t& client, const std::string& topic) {
     const Owned<rd_kafka_topic_t> handle{
         rd_kafka_topic_new(&client, topic.c_str(), nullptr)};
-    const rd_kafka_metadata_t* answer = nullptr;
-    check(rd_kafka_metadata(&client, 0, handle.get(), &answer, patience_ms), topic);
-    const Owned<const rd_kafka_metadata_t> metadata{answer};
-    check(metadata->topics[0].err, topic);
-    return metadata->topics[0].partition_cnt;
+    std::int32_t count = 0;
+    auto error = RD_KAFKA_RESP_ERR_NO_ERROR;
+    // A broker hears of a new topic a moment after it was made.
+    const bool is_known = eventually([&] {
+        const rd_kafka_metadata_t* answer = nullptr;
+        check(rd_kafka_metadata(&client, 0, handle.get(), &answer, patience_ms), topic);
+        const Owned<const rd_kafka_metadata_t> metadata{answer};
+        error = metadata->topics[0].err;
+        count = metadata->topics[0].partition_cnt;
+        return error == RD_KAFKA_RESP_ERR_NO_ERROR;
+    });
+    if (!is_known) check(error, topic);
+    return count;
 }
 
 std::string header_of(const rd_kafka_headers_t* headers, const char* name) {
