@@ -18,6 +18,7 @@
 #include <resilience/detail/chosen_window.hpp>
 #include <resilience/detail/circuit_permit.hpp>
 #include <resilience/detail/failure_run.hpp>
+#include <resilience/detail/replacements.hpp>
 #include <resilience/detail/sync.hpp>
 
 #include <atomic>
@@ -142,15 +143,19 @@ public:
     /// Tells how the breaker stands. Changes nothing.
     CircuitSnapshot snapshot(TimePoint now = Clock::now()) const noexcept;
 
-    /** Replaces the settings, except `trip_if`, which stays. Calls on their way may still
-        be judged by the old ones.
+    /** Replaces the settings, except `trip_if`, which stays. Does nothing if they mean
+        the same as those in force. Calls on their way may still be judged by the old
+        ones.
 
         A closed circuit with another window begins anew; otherwise nothing is forgotten,
         no probe is minted, and times that were set stay. What is replaced (less than 400
         bytes, and the window if it was replaced) is kept until the breaker is destroyed,
-        since calls may be reading it: this is for operators, not for a control loop.
+        since calls may be reading it: this is for operators, not for a control loop, and
+        is refused after a thousand times.
 
         @throws std::invalid_argument Names the field that is out of range; nothing has
+            changed then.
+        @throws std::length_error The options were replaced 1,000 times; nothing has
             changed then.
         @throws std::bad_alloc
     */
@@ -174,6 +179,11 @@ private:
               law{detail::law_of(o)},
               window{std::move(w)},
               options{o} {}
+
+        bool means_the_same_as(const Settings& other) const {
+            return rule == other.rule && law == other.law &&
+                   options.window == other.options.window;
+        }
 
         detail::TripRule rule;
         Law law;
@@ -249,6 +259,7 @@ private:
 
     detail::Mutex mutex_;
     std::vector<std::unique_ptr<Settings>> kept_;
+    detail::Replacements replacements_;
 };
 
 CircuitBreaker(CircuitBreakerOptions)->CircuitBreaker<>;

@@ -85,6 +85,9 @@ struct CircuitSnapshot {
 
     /// Time until an open circuit may be probed; else zero.
     std::chrono::nanoseconds open_for{0};
+
+    /// Times that the options were replaced by others. 1,000 is the most.
+    std::uint32_t reconfigured = 0;
 };
 
 /// Calls `visit(name, number)` for each reading; see @ref Registry.
@@ -99,6 +102,7 @@ void visit_readings(const CircuitSnapshot& s, Visit&& visit) {
     visit("probes_in_flight", s.probes_in_flight);
     visit("probes_ok", s.probes_ok);
     visit("probes_bad", s.probes_bad);
+    visit("reconfigured_total", s.reconfigured);
     visit("open_for_seconds", std::chrono::duration<double>(s.open_for).count());
 }
 

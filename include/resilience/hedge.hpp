@@ -50,6 +50,8 @@ struct HedgeOptions {
     /// Whether each call deposits into the budget. Default true; false where a retry
     /// around the hedge does so already.
     bool deposit = true;
+
+    friend bool operator==(const HedgeOptions&, const HedgeOptions&) = default;
 };
 
 /// What a @ref Hedge did so far.
@@ -66,6 +68,8 @@ struct HedgeSnapshot {
     std::uint64_t suppressed = 0;
     /// The delay of the next call; nothing while calls are not hedged.
     std::optional<std::chrono::nanoseconds> delay;
+    /// Times that the options were replaced by others. 1,000 is the most.
+    std::uint32_t reconfigured = 0;
 };
 
 /// Calls `visit(name, number)` for each reading; see @ref Registry.
@@ -75,6 +79,7 @@ void visit_readings(const HedgeSnapshot& s, Visit&& visit) {
     visit("hedges_total", s.hedges);
     visit("wins_total", s.wins);
     visit("suppressed_total", s.suppressed);
+    visit("reconfigured_total", s.reconfigured);
     if (s.delay) visit("delay_seconds", std::chrono::duration<double>(*s.delay).count());
 }
 
@@ -182,21 +187,24 @@ public:
     /// The options in force.
     HedgeOptions options() const noexcept { return options_.get(); }
 
-    /** Replaces the options of a hedge in use.
+    /** Replaces the options of a hedge in use. Does nothing if they are those in force.
 
         Calls on their way keep the number of attempts that they began with; each attempt
         from now on waits for the new delay. What was learned of latencies stays, and
         yields the new quantile at once. What is replaced, less than 100 bytes, is kept
         until the hedge is destroyed, since calls may be reading it: this is for
-       operators, not for a control loop.
+        operators, not for a control loop, and is refused after a thousand times.
 
         @throws std::invalid_argument Names the field that is out of range; nothing has
+            changed then.
+        @throws std::length_error The options were replaced 1,000 times; nothing has
             changed then.
         @throws std::bad_alloc
     */
     void reconfigure(const HedgeOptions& options) {
         checked(options);
-        options_.replace([&](const HedgeOptions& old) {
+        const auto same = [&](const HedgeOptions& old) { return old == options; };
+        options_.replace_unless(same, [&](const HedgeOptions& old) {
             const bool other = options.quantile != old.quantile && options.quantile != 0;
             if (other && latencies_.size() >= kLeastSamples) adapt(options.quantile);
             return options;
@@ -209,7 +217,8 @@ public:
             .hedges = hedges_.load(std::memory_order_relaxed),
             .wins = wins_.load(std::memory_order_relaxed),
             .suppressed = suppressed_.load(std::memory_order_relaxed),
-            .delay = delay()};
+            .delay = delay(),
+            .reconfigured = options_.replaced()};
     }
 
 private:

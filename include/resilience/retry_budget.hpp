@@ -46,6 +46,9 @@ struct RetryBudgetOptions {
 
     /// Share of the cost that comes back when a retry succeeds. 0 to 1; default 0.5.
     double success_refund = 0.5;
+
+    friend bool operator==(const RetryBudgetOptions&, const RetryBudgetOptions&) =
+        default;
 };
 
 /// What is in a @ref RetryBudget at one instant.
@@ -57,6 +60,9 @@ struct RetryBudgetSnapshot {
 
     /// Retries of transient failures that could be paid for at once.
     std::uint32_t retries = 0;
+
+    /// Times that the options were replaced by others. 1,000 is the most.
+    std::uint32_t reconfigured = 0;
 };
 
 /// Calls `visit(name, number)` for each reading; see @ref Registry.
@@ -64,6 +70,7 @@ template <class Visit>
 void visit_readings(const RetryBudgetSnapshot& s, Visit&& visit) {
     visit("available", s.available);
     visit("retries", s.retries);
+    visit("reconfigured_total", s.reconfigured);
 }
 
 class RetryBudget;
@@ -201,22 +208,26 @@ public:
             std::max<std::int64_t>(0, s.law.balance(zero, s.clock(now)));
         return {
             .available = static_cast<double>(balance) / detail::BudgetLaw::kToken,
-            .retries = static_cast<std::uint32_t>(balance / s.transient_cost)};
+            .retries = static_cast<std::uint32_t>(balance / s.transient_cost),
+            .reconfigured = settings_.replaced()};
     }
 
     /// The options in force.
     RetryBudgetOptions options() const noexcept { return settings_.get().options; }
 
     /** Replaces the options of a budget in use, `initial` excepted, which is for new
-       ones.
+        ones. Does nothing if they are those in force.
 
         What is saved up stays, as far as it fits under the new cap; nothing is added.
         Calls on their way may still be judged by the old options. What is replaced, less
         than 200 bytes, is kept until the budget is destroyed, since calls may be reading
-        it: this is for operators, not for a control loop.
+        it: this is for operators, not for a control loop, and is refused after a
+        thousand times.
 
         @param now The current time, from which the new reserve counts.
         @throws std::invalid_argument Names the field that is out of range; nothing has
+            changed then.
+        @throws std::length_error The options were replaced 1,000 times; nothing has
             changed then.
         @throws std::bad_alloc
     */
@@ -321,7 +332,8 @@ inline RetryBudget::RetryBudget(const RetryBudgetOptions& options, TimePoint now
 
 inline void RetryBudget::reconfigure(const RetryBudgetOptions& options, TimePoint now) {
     checked(options);
-    settings_.replace([&](const Settings& old) {
+    const auto same = [&](const Settings& old) { return old.options == options; };
+    settings_.replace_unless(same, [&](const Settings& old) {
         const std::int64_t at = std::max(old.origin, detail::nanoseconds_of(now));
         Settings next{options, origin_at(at)};
         next.brought = old.brought + old.law.clock(next.origin - old.origin);

@@ -46,6 +46,8 @@ struct ThrottleOptions {
     /// is made and an accept when it is answered, so this should be no less than the
     /// calls that are in flight at once. At most 1,000,000; default 20.
     std::uint32_t grace = 20;
+
+    friend bool operator==(const ThrottleOptions&, const ThrottleOptions&) = default;
 };
 
 /// What a @ref Throttle has counted in its window.
@@ -58,6 +60,8 @@ struct ThrottleSnapshot {
     std::uint64_t accepts = 0;
     /// Share of the requests that is refused now.
     double rejection = 0;
+    /// Times that the options were replaced by others. 1,000 is the most.
+    std::uint32_t reconfigured = 0;
 };
 
 /// Calls `visit(name, number)` for each reading; see @ref Registry.
@@ -66,6 +70,7 @@ void visit_readings(const ThrottleSnapshot& s, Visit&& visit) {
     visit("requests", s.requests);
     visit("accepts", s.accepts);
     visit("rejection", s.rejection);
+    visit("reconfigured_total", s.reconfigured);
 }
 
 /// An event: a throttle refused a call.
@@ -145,30 +150,37 @@ public:
         return {
             .requests = static_cast<std::uint64_t>(counts.requests),
             .accepts = static_cast<std::uint64_t>(counts.accepts),
-            .rejection = s.share(counts)};
+            .rejection = s.share(counts),
+            .reconfigured = settings_.replaced()};
     }
 
     /// The options in force.
     ThrottleOptions options() const noexcept { return settings_.get().options; }
 
-    /** Replaces the options of a throttle in use.
+    /** Replaces the options of a throttle in use. Does nothing if they are those in
+        force.
 
         With another window, or as many other buckets, it begins anew: nothing is counted
         yet, and calls on their way are counted when they end, not as requests. Otherwise
         nothing is forgotten. Calls that are being decided meanwhile may still be judged
         and counted by the old options. What is replaced, less than 200 bytes, is kept
         until the throttle is destroyed, since calls may be reading it: this is for
-        operators, not for a control loop.
+        operators, not for a control loop, and is refused after a thousand times.
 
         @param now The current time; earlier instants count as this one if the throttle
             begins anew.
         @throws std::invalid_argument Names the field that is out of range; nothing has
             changed then.
+        @throws std::length_error The options were replaced 1,000 times; nothing has
+            changed then.
         @throws std::bad_alloc
     */
     void reconfigure(const ThrottleOptions& options, TimePoint now = Clock::now()) {
         checked(options);
-        settings_.replace([&](const Settings& old) { return old.changed(options, now); });
+        settings_.replace_unless(
+            [&](const Settings& old) { return old.options == options; },
+            [&](const Settings& old) { return old.changed(options, now); }
+        );
     }
 
 private:

@@ -47,6 +47,8 @@ struct BreakerLaw {
     std::uint32_t reopen_after = 1;
     bool slow_probe_fails = false;
 
+    friend constexpr bool operator==(const BreakerLaw&, const BreakerLaw&) = default;
+
     /// Whether a call goes ahead whatever the time, and changes nothing.
     static constexpr bool is_plain(BreakerWord w) noexcept {
         return w.state() == CircuitState::closed && w.payload() == 0;

@@ -55,6 +55,8 @@ struct TripRule {
         return (failure_ratio > 0 && c.failure_ratio() >= failure_ratio) ||
                (slow_ratio > 0 && c.slow_ratio() >= slow_ratio);
     }
+
+    friend constexpr bool operator==(const TripRule&, const TripRule&) = default;
 };
 
 inline void require(bool holds, const char* rule) {

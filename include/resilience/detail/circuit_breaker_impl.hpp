@@ -167,6 +167,7 @@ CircuitSnapshot CircuitBreaker<Observer, Window>::snapshot(TimePoint now) const 
     const std::int64_t at = detail::nanoseconds_of(now);
     const Word w = Law::poll(load(), at);
     CircuitSnapshot s{.state = w.state(), .generation = w.generation()};
+    s.reconfigured = replacements_.count();
     if (w.state() == CircuitState::open) {
         s.open_for = std::chrono::nanoseconds{Law::open_wait(w, at)};
     } else if (w.state() == CircuitState::half_open) {
@@ -194,12 +195,15 @@ void CircuitBreaker<Observer, Window>::reconfigure(CircuitBreakerOptions options
         const std::lock_guard lock{mutex_};
         const Settings& old = settings();
         options.trip_if = old.options.trip_if;
-        std::shared_ptr<Window> window = old.window;
+        auto next = std::make_unique<Settings>(options, old.window);
+        if (next->means_the_same_as(old)) return;
+        replacements_.demand_room();
         if constexpr (std::constructible_from<Window, const WindowOptions&>) {
             is_new = options.window != old.options.window;
-            if (is_new) window = std::make_shared<Window>(options.window);
+            if (is_new) next->window = std::make_shared<Window>(options.window);
         }
-        adopt(std::make_unique<Settings>(options, std::move(window)));
+        adopt(std::move(next));
+        replacements_.add();
     }
     // Not under the lock: an observer may call the breaker.
     if (is_new) command(detail::BreakerCommand::renumber);

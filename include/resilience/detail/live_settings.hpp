@@ -2,9 +2,11 @@
 #ifndef RESILIENCE_DETAIL_LIVE_SETTINGS_HPP
 #define RESILIENCE_DETAIL_LIVE_SETTINGS_HPP
 
+#include <resilience/detail/replacements.hpp>
 #include <resilience/detail/sync.hpp>
 
 #include <atomic>
+#include <cstdint>
 #include <memory>
 #include <mutex>
 #include <vector>
@@ -14,7 +16,7 @@ namespace resilience::detail {
 /** Settings that are replaced as a whole while others read them.
 
     Reading takes no lock. What was replaced is kept to the end, since somebody may still
-    be reading it: for changes by operators, not by a control loop.
+    be reading it; how often that may be is bounded by @ref Replacements.
 */
 template <class T>
 class LiveSettings {
@@ -28,19 +30,29 @@ public:
     /// they were put in force is seen by whoever sees them.
     const T& get() const noexcept { return *current_.load(std::memory_order_acquire); }
 
-    /// Puts `make(old)` in force; one caller after the other.
-    template <class Make>
-    void replace(Make make) {
+    /** Puts `make(old)` in force, unless `same(old)`; one caller after the other.
+        @throws std::length_error The settings were replaced too often; nothing was
+            called but `same`.
+    */
+    template <class Same, class Make>
+    void replace_unless(Same same, Make make) {
         const std::lock_guard lock{mutex_};
+        if (same(get())) return;
+        replacements_.demand_room();
         kept_.push_back(std::make_unique<const T>(make(get())));
+        replacements_.add();
         current_.store(kept_.back().get(), std::memory_order_release);
     }
+
+    /// How often the settings were replaced.
+    std::uint32_t replaced() const noexcept { return replacements_.count(); }
 
 private:
     Atomic<const T*> current_{&first_};
     const T first_;
     Mutex mutex_;
     std::vector<std::unique_ptr<const T>> kept_;
+    Replacements replacements_;
 };
 
 }  // namespace resilience::detail

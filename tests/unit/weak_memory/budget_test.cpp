@@ -112,9 +112,10 @@ TEST_CASE("weak memory: who sees new settings sees all of them") {
     const Exploration all = explore([] {
         detail::LiveSettings<Settings> settings{Settings{1}};
         const auto replace = [&] {
-            settings.replace([](const Settings& s) {
-                return Settings{2 * s.number.get()};
-            });
+            settings.replace_unless(
+                [](const Settings&) { return false; },
+                [](const Settings& s) { return Settings{2 * s.number.get()}; }
+            );
         };
         run({replace, replace, [&] {
                  const int first = settings.get().number.get();
