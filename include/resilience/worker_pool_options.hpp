@@ -29,7 +29,8 @@ enum class Overflow : std::uint8_t {
     /// Gives up the oldest task of the same priority, which is told `shed`.
     drop_oldest,
     /// Gives up the oldest task of the same priority whose deadline has passed, which is
-    /// told `timed_out`; refuses the new one if there is none.
+    /// told `timed_out`. It looks at the 64 oldest, not further, as the others wait for
+    /// that; refuses the new one if none of them has expired.
     drop_expired
 };
 

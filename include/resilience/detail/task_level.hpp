@@ -9,6 +9,7 @@
 #include <resilience/detail/space_waiter.hpp>
 #include <resilience/detail/sync.hpp>
 
+#include <algorithm>
 #include <atomic>
 #include <bit>
 #include <cstddef>
@@ -26,6 +27,9 @@ namespace resilience::detail {
 */
 class TaskLevel {
 public:
+    /// Tasks of which it is looked whether they have expired while both sides are held.
+    static constexpr std::uint64_t expired_looks = 64;
+
     explicit TaskLevel(std::size_t capacity)
         : capacity_{capacity},
           mask_{std::bit_ceil(capacity) - 1},
@@ -81,15 +85,16 @@ public:
 
     // Both sides are held.
 
-    /// Takes the oldest task that is of no more use, from amid the others.
-    /// Returns whether there was one.
+    /// Takes the oldest task that is of no more use, from amid the others, if it is among
+    /// the next @ref expired_looks. Returns whether there was one.
     bool take_expired(TimePoint now, QueuedTask& task) noexcept {
         if (now < earliest_) return false;
         const std::uint64_t head = head_.load(std::memory_order_relaxed);
         const std::uint64_t tail = tail_.load(std::memory_order_relaxed);
         tail_seen_ = tail;  // the head must not overtake it
+        const std::uint64_t end = std::min(tail, head + expired_looks);
         TimePoint earliest = TimePoint::max();
-        for (std::uint64_t i = head; i != tail; ++i) {
+        for (std::uint64_t i = head; i != end; ++i) {
             if (at(i)->expired(now)) {
                 task.take_over(*at(i));
                 for (; i != head; --i) {
@@ -100,7 +105,7 @@ public:
             }
             if (at(i)->deadline() < earliest) earliest = at(i)->deadline();
         }
-        earliest_ = earliest;
+        if (end == tail) earliest_ = earliest;
         return false;
     }
 

@@ -211,6 +211,42 @@ TEST_CASE("WorkerPool: with drop_expired a full queue gives up what is of no mor
     CHECK(journal.text() == "2:late 3:late 0 1 5 7");
 }
 
+TEST_CASE("WorkerPool: with drop_expired a submission looks at the 64 oldest tasks") {
+    Journal journal;
+    ManualClock clock;
+    WorkerPool pool{
+        {.threads = 1, .capacity = 100, .overflow = Overflow::drop_expired},
+        NoObserver{},
+        manual(clock)};
+    Roadblock block;
+    block.hold(pool);
+    std::latch reached{1};
+    std::latch go{1};
+    REQUIRE(pool.try_submit([&] {
+        reached.count_down();
+        go.wait();
+    }));
+    for (int i = 1; i < 64; ++i) REQUIRE(pool.try_submit([] {}));
+    const TimePoint deadline = clock.now() + 1s;
+    for (int i = 64; i < 100; ++i) {
+        REQUIRE(pool.try_submit(Noting{&journal, i}, {.deadline = deadline}));
+    }
+    clock.set(deadline);
+    CHECK(pool.try_submit([] {}).error() == code(Errc::queue_full));
+    // One is taken, so the first that has expired is the 64th now.
+    block.go();
+    reached.wait();
+    CHECK(pool.try_submit([] {}));
+    CHECK(journal.text() == "");
+    CHECK(pool.try_submit([] {}));
+    CHECK(journal.text() == "64:late");
+    CHECK(pool.try_submit([] {}));
+    CHECK(journal.text() == "64:late 65:late");
+    go.count_down();
+    CHECK(finish(pool).clean());
+    CHECK(pool.snapshot().expired == 36);
+}
+
 TEST_CASE("WorkerPool: a task is not started at its deadline or later (scylladb#7340)") {
     Journal journal;
     ManualClock clock;
