@@ -11,6 +11,7 @@
 #include <resilience/detail/bucket_law.hpp>
 #include <resilience/detail/key_hash.hpp>
 #include <resilience/detail/keyed_law.hpp>
+#include <resilience/detail/return_notes.hpp>
 #include <resilience/detail/slot_table.hpp>
 
 #include <algorithm>
@@ -204,7 +205,7 @@ private:
         );
     using Moment = typename Law::Moment;
     using Table = detail::BasicSlotTable<Law>;
-    static constexpr std::size_t kCounters = 1024;
+    static constexpr std::size_t kNotes = 1024;
     static constexpr std::size_t kAhead =
         8;  // as many misses as a processor has room for
 
@@ -218,14 +219,14 @@ private:
     void update(std::uint64_t hash, Moment now, Decide decide) noexcept;
     Admission take(std::uint64_t hash, std::uint32_t n, Moment now) noexcept;
     Admission take_all(std::span<const KeyedRequest> requests, TimePoint now) noexcept;
-    std::atomic<std::uint64_t>& returned(std::uint64_t hash) noexcept {
-        return returned_[table_.first_group(hash) % kCounters];
+    detail::ReturnNotes& notes(std::uint64_t hash) noexcept {
+        return notes_[table_.first_group(hash) % kNotes];
     }
 
     Law law_;
     detail::KeyHash hash_;
     Table table_;
-    std::array<std::atomic<std::uint64_t>, kCounters> returned_{};  // by group
+    std::array<detail::ReturnNotes, kNotes> notes_{};  // by group
     alignas(64) std::atomic<std::uint64_t> overflows_{0};
 };
 

@@ -125,7 +125,7 @@ Reservation BasicKeyedLimiter<Limiter>::reserve(
         r.granted = taking.answer.admitted;
         r.wait = taking.answer.retry_after;
         r.receipt = law_.receipt(n, next, moment, at);
-        r.receipt.returned = returned(hash).load();
+        r.receipt.returned = notes(hash).returned();
         return r.granted;
     });
     return r;
@@ -138,16 +138,21 @@ bool BasicKeyedLimiter<Limiter>::refund(
     if (!reservation.granted) return false;
     const std::uint64_t hash = key.hash(hash_);
     const std::int64_t at = detail::nanoseconds_of(now);
-    bool all = reservation.receipt.tokens == 0;
-    // Without a slot, the key's limiter has been new meanwhile, or was a shared one.
-    table_.update_slot(hash, [&](std::int64_t word, std::int64_t& next) {
-        std::atomic<std::uint64_t>& sum = returned(hash);
-        const auto undoing = law_.undo(word, reservation.receipt, sum.load(), at);
-        sum.fetch_add(undoing.tokens);
+    bool all = false;
+    detail::ReturnNotes::Return mine{notes(hash)};
+    const auto decide = [&](std::int64_t word, std::int64_t& next) {
+        const auto undoing = law_.undo(word, reservation.receipt, mine.by_others(), at);
+        mine.note(undoing.tokens);
         next = undoing.next;
         all = undoing.all;
         return next != word;
-    });
+    };
+    // Without a slot, the key's limiter has been new meanwhile, or was a shared one.
+    if (!table_.update_slot(hash, decide)) {
+        mine.note(0);
+        all = reservation.receipt.tokens == 0;
+    }
+    mine.finish();
     return all;
 }
 
@@ -170,16 +175,18 @@ template <class Limiter>
 bool BasicKeyedLimiter<Limiter>::reset(const LimitKey& key, TimePoint now) noexcept {
     const std::uint64_t hash = key.hash(hash_);
     const std::int64_t idle = law_.idle(moment(now));
+    detail::ReturnNotes::Return mine{notes(hash)};
     const auto renew = [&](std::int64_t word, std::int64_t& next) {
-        returned(hash).fetch_add(detail::BucketLaw::kReset);
+        mine.note(detail::BucketLaw::kReset);
         next = idle;
         return word > idle;
     };
-    while (!table_.update_slot(hash, renew)) {
-        if (table_.zero_of(hash) <= idle) return true;
-        if (!table_.claim(hash, idle)) return false;
-    }
-    return true;
+    bool renewed = false;
+    do {
+        renewed = table_.update_slot(hash, renew) || table_.zero_of(hash) <= idle;
+    } while (!renewed && table_.claim(hash, idle));
+    mine.finish();
+    return renewed;
 }
 
 template <class Limiter>
