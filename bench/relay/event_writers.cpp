@@ -35,14 +35,18 @@ void EventWriters::work() {
     settings.pool_size = options_.writers;
     modules::backing::Database database{io.get_executor(), settings};
     began_ = Clock::now();
+    int writing = options_.writers;
     for (int i = 0; i < options_.writers; ++i) {
         net::co_spawn(
             io,
             write(*database.postgres(), static_cast<std::size_t>(i)),
-            [this](std::exception_ptr error) {
-                if (!error) return;
-                failed_ = error;
-                stop();
+            [this, &io, &writing](std::exception_ptr error) {
+                if (error) {
+                    failed_ = error;
+                    stop();
+                }
+                // Idle connections are watched and would keep the loop.
+                if (--writing == 0) io.stop();
             }
         );
     }

@@ -3,7 +3,7 @@
 // does nothing but begin, produce and commit: 300 bytes an event, both on the same topic,
 // in turns.
 //
-// Run:    eval "$(scripts/services env kafka)"; bench_kafka_lane [rounds]
+// Run:    eval "$(scripts/services env kafka)"; bench_kafka_lane [rounds, 10 or more]
 // Prints: for one event per transaction the quantiles of a commit, back to back and with
 //         pauses; for 5,000 the events per second.
 #include "bench/median.hpp"
@@ -151,6 +151,7 @@ void print_rate(
 
 int main(int argc, char** argv) try {
     const int rounds = argc > 1 ? std::atoi(argv[1]) : 1000;
+    if (rounds < 10) throw std::invalid_argument("rounds: at least 10");
     const char* brokers = std::getenv("KAFKA_BROKERS");
     if (!brokers) throw std::runtime_error("KAFKA_BROKERS is not set");
     const Server server{
