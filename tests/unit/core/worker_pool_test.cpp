@@ -220,12 +220,8 @@ TEST_CASE("WorkerPool: with drop_expired a submission looks at the 64 oldest tas
         manual(clock)};
     Roadblock block;
     block.hold(pool);
-    std::latch reached{1};
-    std::latch go{1};
-    REQUIRE(pool.try_submit([&] {
-        reached.count_down();
-        go.wait();
-    }));
+    Roadblock first;
+    REQUIRE(pool.try_submit(first.task()));
     for (int i = 1; i < 64; ++i) REQUIRE(pool.try_submit([] {}));
     const TimePoint deadline = clock.now() + 1s;
     for (int i = 64; i < 100; ++i) {
@@ -235,14 +231,14 @@ TEST_CASE("WorkerPool: with drop_expired a submission looks at the 64 oldest tas
     CHECK(pool.try_submit([] {}).error() == code(Errc::queue_full));
     // One is taken, so the first that has expired is the 64th now.
     block.go();
-    reached.wait();
+    first.wait_until_reached();
     CHECK(pool.try_submit([] {}));
     CHECK(journal.text() == "");
     CHECK(pool.try_submit([] {}));
     CHECK(journal.text() == "64:late");
     CHECK(pool.try_submit([] {}));
     CHECK(journal.text() == "64:late 65:late");
-    go.count_down();
+    first.go();
     CHECK(finish(pool).clean());
     CHECK(pool.snapshot().expired == 36);
 }

@@ -6,6 +6,7 @@
 
 #include <atomic>
 #include <latch>
+#include <memory>
 #include <mutex>
 #include <string>
 #include <thread>
@@ -14,29 +15,43 @@
 
 namespace resilience::testing {
 
-/// Keeps one worker busy until told to go on.
+/// Keeps one worker busy until told to go on, or destroyed: a test that failed ends.
 class Roadblock {
 public:
+    Roadblock() = default;
+    Roadblock(const Roadblock&) = delete;
+    Roadblock& operator=(const Roadblock&) = delete;
+
+    ~Roadblock() { go(); }
+
+    /// What the worker is kept busy with.
+    auto task() const {
+        return [shared = shared_] {
+            shared->reached.count_down();
+            shared->go.wait();
+        };
+    }
+
     /// Returns once a worker stands in it.
     template <class Pool>
     void hold(Pool& pool, const TaskOptions& options = {.priority = Priority::high}) {
-        REQUIRE(pool.try_submit(
-            [this] {
-                reached_.count_down();
-                go_.wait();
-            },
-            options
-        ));
-        reached_.wait();
+        REQUIRE(pool.try_submit(task(), options));
+        wait_until_reached();
     }
 
+    void wait_until_reached() const { shared_->reached.wait(); }
+
     void go() {
-        if (!gone_.exchange(true)) go_.count_down();
+        if (!gone_.exchange(true)) shared_->go.count_down();
     }
 
 private:
-    std::latch reached_{1};
-    std::latch go_{1};
+    struct Shared {
+        std::latch reached{1};
+        std::latch go{1};
+    };
+
+    const std::shared_ptr<Shared> shared_ = std::make_shared<Shared>();
     std::atomic<bool> gone_{false};
 };
 
