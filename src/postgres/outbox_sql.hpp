@@ -49,6 +49,7 @@ extern const char* const window_gate;
 extern const char* const window_gate_durably;
 extern const char* const window_identity;
 extern const char* const window_in_order;
+extern const char* const window_light;
 extern const char* const window_look;
 extern const char* const window_picked;
 extern const char* const window_session;

@@ -2,10 +2,10 @@
 #include <resilience/postgres/outbox_window_source.hpp>
 
 #include "claim_barrier.hpp"
-#include "outbox_event.hpp"
 #include "outbox_sql.hpp"
 #include "snapshot_text.hpp"
 #include "source_identity.hpp"
+#include "window_rows.hpp"
 
 #include <resilience/postgres/connection.hpp>
 
@@ -15,6 +15,7 @@
 #include <limits>
 #include <map>
 #include <optional>
+#include <set>
 #include <stdexcept>
 #include <string>
 #include <utility>
@@ -23,30 +24,12 @@ namespace resilience::postgres {
 namespace {
 
 constexpr std::size_t most_rows = 100'000;
-// After the columns that read_event() takes: what the statement tells of the window.
-constexpr std::size_t told = 12;
 constexpr auto no_seq = std::numeric_limits<std::int64_t>::max();
 // Larger windows, in multiples of `most_sorted`, are never gone through in one statement.
 constexpr std::int64_t most_picked = 50;
 
 Statement once(std::string_view text, std::vector<Parameter> values = {}) {
     return {std::string{text}, std::move(values)};
-}
-
-using Events = std::vector<WindowEvent>;
-
-void append(Events& events, const Rows& rows) {
-    events.reserve(events.size() + rows.size());
-    for (const auto row : rows) {
-        auto read = read_event(row);
-        events.push_back({std::move(read.event), read.seq, std::move(read.defect)});
-    }
-}
-
-Result<Lsn> read_lsn(const Row& row, std::size_t column) {
-    const auto bytes = row.int64(column);
-    if (!bytes) return bytes.error();
-    return Lsn{static_cast<std::uint64_t>(*bytes)};
 }
 
 }  // namespace
@@ -73,6 +56,8 @@ struct OutboxWindowSource::Impl {
         std::int64_t last = 0;
     };
     std::map<int, Large> large;
+    // Lanes of whose last rows one had more than its share of the bytes.
+    std::set<int> heavy;
 
     // Counts an operation that has a connection.
     struct Use {
@@ -278,17 +263,27 @@ struct OutboxWindowSource::Impl {
     net::awaitable<Result<bool>> walk(
         WindowSlice& slice, std::int64_t end, Events& events
     ) {
+        if (!heavy.contains(slice.lane)) {
+            const auto rows = co_await ask_once(statement(sql::window_light, slice, end));
+            if (!rows) co_return rows.error();
+            const auto all = append_light(events, *rows, slice);
+            if (!all) co_return all.error();
+            if (*all) {
+                slice.last_seq = end;
+                co_return slice.limit == 0;
+            }
+        }
         const auto rows = co_await ask_once(statement(sql::window_in_order, slice, end));
         if (!rows) co_return rows.error();
-        append(events, *rows);
+        const auto added = append_summed(events, *rows);
+        if (!added) co_return added.error();
+        const bool is_light = added->largest <= slice.bytes / slice.limit;
+        if (is_light) heavy.erase(slice.lane);
+        if (!is_light) heavy.insert(slice.lane);
         slice.last_seq = end;
-        if (rows->empty()) co_return false;
-        const auto bytes = (*rows)[rows->size() - 1].int64(told);
-        if (!bytes) co_return bytes.error();
-        const auto size = static_cast<std::size_t>(*bytes);
-        if (rows->size() == slice.limit || size >= slice.bytes) co_return true;
+        if (rows->size() == slice.limit || added->bytes >= slice.bytes) co_return true;
         slice.limit -= rows->size();
-        slice.bytes -= size;
+        slice.bytes -= added->bytes;
         co_return false;
     }
 
