@@ -80,9 +80,8 @@ net::awaitable<Result<void>> compare(Audit& audit) {
 
 // The rows of one lane that are delivered again.
 std::span<const DueRow> due_of(const Audit& audit, int lane) {
-    const auto [first, last] = std::ranges::equal_range(
-        audit.due, lane, {}, [](const DueRow& row) { return row.lane; }
-    );
+    const auto first = std::ranges::lower_bound(audit.due, lane, {}, &DueRow::lane);
+    const auto last = std::ranges::upper_bound(audit.due, lane, {}, &DueRow::lane);
     return {first, last};
 }
 
