@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 // What a broker can do to exactly-once delivery: crash, refuse, give a transaction up.
+#include <chaos/exactly_once/health.hpp>
 #include <chaos/exactly_once/topic_admin.hpp>
 #include <chaos/exactly_once/world.hpp>
 #include <integration/kafka/private_broker.hpp>
@@ -9,7 +10,6 @@
 #include <chrono>
 #include <csignal>
 #include <random>
-#include <sstream>
 #include <string>
 #include <thread>
 #include <vector>
@@ -36,27 +36,6 @@ WorldOptions on(const PrivateBroker& broker) {
     WorldOptions options;
     options.servers["KAFKA_BROKERS"] = broker.cluster().brokers();
     return options;
-}
-
-bool is_unready(const Instance& relay, const std::string& why) {
-    return eventually([&] {
-        return relay.http().get("/readyz").status == 503 &&
-               relay.http().get("/health").body.find(why) != std::string::npos;
-    });
-}
-
-bool is_ready(const Instance& relay) {
-    return eventually([&] { return relay.http().get("/readyz").status == 200; }, 60s);
-}
-
-// Whether one line of the log has all of these words.
-template <class... Words>
-bool is_told(const Instance& relay, const Words&... words) {
-    std::istringstream text(relay.log());
-    for (std::string line; std::getline(text, line);) {
-        if (((line.find(words) != std::string::npos) && ...)) return true;
-    }
-    return false;
 }
 
 // Text that does not become smaller.
