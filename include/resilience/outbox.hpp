@@ -8,6 +8,9 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
+#include <map>
+#include <set>
 #include <string>
 #include <utility>
 
@@ -34,6 +37,15 @@ struct OutboxOptions {
 
     /// Lanes that keys are spread over. 1 to 64; default 4. A key stays in its lane.
     std::int16_t lanes = 4;
+
+    /// Topics that events may go to; @ref topic is one of them. Default empty: any.
+    std::set<std::string, std::less<>> topics = {};
+
+    /// Topics that take contents of another size at most than @ref max_event_bytes, which
+    /// measures them in the same way: for what a topic's `max.message.bytes` is, less
+    /// what key and headers need. Positive; default none. Where @ref topics are given
+    /// each is one of them.
+    std::map<std::string, std::size_t, std::less<>> topic_max_event_bytes = {};
 };
 
 /// An event that was checked and completed, as it is written to `outbox_events`.
@@ -71,8 +83,10 @@ public:
         @par Errors
         @li Errc::invalid_request A field is empty, too long, or not valid UTF-8;
        `event_data` is not JSON. The detail names the field. Nothing was sent.
-        @li Errc::too_large `event_data` or the headers are larger than allowed. Nothing
-            was sent.
+        @li Errc::bad_destination The topic is none of OutboxOptions::topics; the detail
+            names it. Nothing was sent.
+        @li Errc::too_large `event_data` or the headers are larger than allowed; the
+            detail names the topic and the limit. Nothing was sent.
         @li Those of the transaction.
     */
     template <class Transaction>

@@ -84,6 +84,46 @@ std::optional<Failure> check_name(
     return std::nullopt;
 }
 
+std::size_t content_limit(const std::string& topic, const OutboxOptions& options) {
+    const auto own = options.topic_max_event_bytes.find(topic);
+    return own == options.topic_max_event_bytes.end() ? options.max_event_bytes
+                                                      : own->second;
+}
+
+// Measures the content as written; none is parsed that is too long.
+std::optional<Failure> check_content(const Event& event, const OutboxOptions& options) {
+    const auto limit = content_limit(event.topic, options);
+    const auto limit_text =
+        std::to_string(limit) + " bytes, the limit of topic " + event.topic;
+    if (event.event_data.size() > limit) {
+        return fail(Errc::too_large, "event_data: is longer than " + limit_text);
+    }
+    if (!is_json(event.event_data)) {
+        return fail(Errc::invalid_request, "event_data: is not JSON without NUL");
+    }
+    if (detail::jsonb_text_bound(event.event_data) > limit) {
+        return fail(
+            Errc::too_large,
+            "event_data: would come back from a jsonb column as more than " + limit_text
+        );
+    }
+    return std::nullopt;
+}
+
+std::optional<Failure> check_topic(
+    const std::string& topic, const OutboxOptions& options
+) {
+    if (!is_topic_name(topic)) {
+        return fail(Errc::invalid_request, "topic: is not 1 to 249 of A-Z a-z 0-9 . _ -");
+    }
+    if (!options.topics.empty() && !options.topics.contains(topic)) {
+        return fail(
+            Errc::bad_destination, "topic: " + topic + " is none that events may go to"
+        );
+    }
+    return std::nullopt;
+}
+
 std::optional<Failure> check_event(const Event& event, const OutboxOptions& options) {
     const std::pair<std::string_view, std::string_view> names[] = {
         {"aggregate_type", event.aggregate_type},
@@ -93,9 +133,7 @@ std::optional<Failure> check_event(const Event& event, const OutboxOptions& opti
     for (const auto& [field, value] : names) {
         if (auto failure = check_name(field, value, true)) return failure;
     }
-    if (!is_topic_name(event.topic)) {
-        return fail(Errc::invalid_request, "topic: is not 1 to 249 of A-Z a-z 0-9 . _ -");
-    }
+    if (auto failure = check_topic(event.topic, options)) return failure;
     if (auto failure = check_name("partition_key", *event.partition_key, false))
         return failure;
     std::size_t header_bytes = 0;
@@ -119,24 +157,7 @@ std::optional<Failure> check_event(const Event& event, const OutboxOptions& opti
     if (!Uuid::parse(event.id)) return fail(Errc::invalid_request, "id: is not a UUID");
     if (*event.max_retries < 0)
         return fail(Errc::invalid_request, "max_retries: is negative");
-    if (event.event_data.size() > options.max_event_bytes) {
-        return fail(
-            Errc::too_large,
-            "event_data: is longer than " + std::to_string(options.max_event_bytes) +
-                " bytes"
-        );
-    }
-    if (!is_json(event.event_data)) {
-        return fail(Errc::invalid_request, "event_data: is not JSON without NUL");
-    }
-    if (detail::jsonb_text_bound(event.event_data) > options.max_event_bytes) {
-        return fail(
-            Errc::too_large,
-            "event_data: would come back from a jsonb column as more than " +
-                std::to_string(options.max_event_bytes) + " bytes"
-        );
-    }
-    return std::nullopt;
+    return check_content(event, options);
 }
 
 // FNV-1a, 64 bits (Fowler, Noll, Vo). Stored rows depend on it: it must never change.
@@ -157,6 +178,27 @@ Uuid new_event_id(WallClock::time_point now) {
     return Uuid::v7(now, {word(), word()});
 }
 
+void check_topics(const OutboxOptions& options) {
+    for (const auto& topic : options.topics) {
+        if (is_topic_name(topic)) continue;
+        throw std::invalid_argument("topics: " + topic + " is not a topic's name");
+    }
+    const auto is_known = [&](const std::string& topic) {
+        return options.topics.empty() || options.topics.contains(topic);
+    };
+    if (!is_known(options.topic)) {
+        throw std::invalid_argument("topic: " + options.topic + " is none of topics");
+    }
+    for (const auto& [topic, bytes] : options.topic_max_event_bytes) {
+        const auto option = "topic_max_event_bytes: " + topic;
+        if (!is_topic_name(topic)) {
+            throw std::invalid_argument(option + " is not a topic's name");
+        }
+        if (!is_known(topic)) throw std::invalid_argument(option + " is none of topics");
+        if (bytes == 0) throw std::invalid_argument(option + " must be positive");
+    }
+}
+
 }  // namespace
 
 Outbox::Outbox(OutboxOptions options) : options_(std::move(options)) {
@@ -172,6 +214,7 @@ Outbox::Outbox(OutboxOptions options) : options_(std::move(options)) {
     if (options_.lanes < 1 || options_.lanes > 64) {
         throw std::invalid_argument("lanes: must be 1 to 64");
     }
+    check_topics(options_);
 }
 
 Result<OutboxRow> Outbox::prepare(Event event) const {

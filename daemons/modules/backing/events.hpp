@@ -5,7 +5,9 @@
 #include <resilience/outbox.hpp>
 
 #include <cstdint>
+#include <optional>
 #include <string>
+#include <string_view>
 
 namespace resilience::host {
 class Config;
@@ -22,9 +24,21 @@ struct EventSettings {
     std::int64_t max_retries = 3;
     /// Lanes that keys are spread over, as many as the relays run. 1 to 64; default 4.
     std::int64_t lanes = 4;
+    /// Topics that events may go to, as @ref read_event_topics takes them. Default: any.
+    std::string topics;
 };
 
-/// Declares `KAFKA_TOPIC`, `RELAY_MAX_RETRIES` and `RELAY_LANES`.
+/// Topics that events may go to, and which of them take contents of another size.
+struct EventTopics {
+    decltype(OutboxOptions::topics) names;
+    decltype(OutboxOptions::topic_max_event_bytes) max_event_bytes;
+};
+
+/// Reads `topic` and `topic=bytes`, separated by commas; none when the text is not of
+/// this form, or names a topic twice.
+std::optional<EventTopics> read_event_topics(std::string_view text);
+
+/// Declares `KAFKA_TOPIC`, `EVENT_TOPICS`, `RELAY_MAX_RETRIES` and `RELAY_LANES`.
 void declare(host::Config& config, EventSettings& settings);
 
 /// For a program that writes no events: one environment may serve all, so the variables

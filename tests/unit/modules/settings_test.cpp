@@ -91,11 +91,58 @@ TEST_CASE("M15: a program that writes no events says that it leaves their settin
     host::Config config{"test", "Tests."};
     backing::leave_to_writers(config);
     const auto outcome = config.parse(
-        {}, {{"KAFKA_TOPIC", "other"}, {"RELAY_MAX_RETRIES", "9"}, {"DB_HOST", "x"}}
+        {},
+        {{"KAFKA_TOPIC", "other"},
+         {"EVENT_TOPICS", "other"},
+         {"RELAY_MAX_RETRIES", "9"},
+         {"DB_HOST", "x"}}
     );
     CHECK_FALSE(outcome.exit_code.has_value());
-    REQUIRE(config.notes().size() == 2);
-    CHECK(config.notes()[0].starts_with("KAFKA_TOPIC is not used here"));
-    CHECK(config.notes()[1].starts_with("RELAY_MAX_RETRIES is not used here"));
+    REQUIRE(config.notes().size() == 3);
+    CHECK(config.notes()[0].starts_with("EVENT_TOPICS is not used here"));
+    CHECK(config.notes()[1].starts_with("KAFKA_TOPIC is not used here"));
+    CHECK(config.notes()[2].starts_with("RELAY_MAX_RETRIES is not used here"));
     CHECK(config.help().find("RELAY_MAX_RETRIES") == std::string::npos);
+}
+
+TEST_CASE("O5: EVENT_TOPICS says where events may go, and how large they are") {
+    const auto written = [](const host::Config::Environment& environment) {
+        host::Config config{"test", "Tests."};
+        backing::EventSettings settings;
+        declare(config, settings);
+        CHECK(config.parse({}, environment).text == "");
+        return backing::make_outbox(settings).options();
+    };
+    CHECK(written({}).topics.empty());
+    const auto options =
+        written({{"EVENT_TOPICS", "user-events=5000,mail"}, {"KAFKA_TOPIC", "mail"}});
+    CHECK(options.topics.size() == 2);
+    CHECK(options.topics.contains("mail"));
+    CHECK(options.topic_max_event_bytes.size() == 1);
+    CHECK(options.topic_max_event_bytes.at("user-events") == 5000);
+    for (const char* text :
+         {"a b",
+          ",",
+          "=1",
+          "mail=",
+          "mail=0",
+          "mail=-1",
+          "mail=1k",
+          "mail=1=2",
+          "mail,mail",
+          "mail,mail=1",
+          "mail=99999999999999999999"}) {
+        host::Config config{"test", "Tests."};
+        backing::EventSettings settings;
+        declare(config, settings);
+        const std::string said = config.parse({}, {{"EVENT_TOPICS", text}}).text;
+        CHECK_MESSAGE(said.starts_with("EVENT_TOPICS: "), text);
+    }
+    backing::EventSettings settings;
+    settings.topics = "mail";
+    CHECK_THROWS_WITH_AS(
+        backing::make_outbox(settings),
+        "EVENT_TOPICS: user-events is missing, which KAFKA_TOPIC names",
+        std::invalid_argument
+    );
 }

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <set>
+#include <stdexcept>
 #include <string>
 #include <utility>
 
@@ -117,7 +118,10 @@ TEST_CASE("O5: event_data is one JSON text without NUL") {
         CHECK_MESSAGE(Outbox{}.prepare(event).has_value(), data);
     }
     auto event = user_created();
-    CHECK(refusal(event, {.max_event_bytes = 3}) == "event_data: is longer than 3 bytes");
+    CHECK(
+        refusal(event, {.max_event_bytes = 3}) ==
+        "event_data: is longer than 3 bytes, the limit of topic user-events"
+    );
     CHECK(Outbox{{.max_event_bytes = 3}}.prepare(event).error() == Errc::too_large);
 }
 
@@ -184,6 +188,55 @@ TEST_CASE("a key stays in its lane, whatever the version of the library") {
     }
 }
 
+TEST_CASE("O5: a topic may take less than others, or more, and is named with its limit") {
+    const OutboxOptions options{
+        .max_event_bytes = 20, .topic_max_event_bytes = {{"small", 4}, {"large", 40}}};
+    const auto of = [](const char* topic, std::string data) {
+        auto event = user_created();
+        event.topic = topic;
+        event.event_data = std::move(data);
+        return event;
+    };
+    const std::string ten = R"("12345678")";
+    const auto thirty = '"' + std::string(28, 'x') + '"';
+    const Outbox outbox{options};
+    CHECK(outbox.prepare(of("small", "1234")).has_value());
+    CHECK(outbox.prepare(of("small", ten)).error() == Errc::too_large);
+    CHECK(
+        refusal(of("small", ten), options) ==
+        "event_data: is longer than 4 bytes, the limit of topic small"
+    );
+    CHECK(
+        refusal(of("small", "1e9"), options) ==
+        "event_data: would come back from a jsonb column as more than 4 bytes, the limit "
+        "of topic small"
+    );
+    CHECK(outbox.prepare(of("other", ten)).has_value());
+    CHECK(
+        refusal(of("other", thirty), options) ==
+        "event_data: is longer than 20 bytes, the limit of topic other"
+    );
+    CHECK(outbox.prepare(of("large", thirty)).has_value());
+    // The default topic has a limit of its own, too.
+    CHECK(
+        refusal(of("", ten), {.topic = "mail", .topic_max_event_bytes = {{"mail", 5}}}) ==
+        "event_data: is longer than 5 bytes, the limit of topic mail"
+    );
+}
+
+TEST_CASE("O5: where topics are known an event of no other is written") {
+    const OutboxOptions options{.topic = "mail", .topics = {"mail", "orders"}};
+    const Outbox outbox{options};
+    auto event = user_created();
+    CHECK(outbox.prepare(event)->event.topic == "mail");
+    event.topic = "orders";
+    CHECK(outbox.prepare(event).has_value());
+    event.topic = "order";
+    CHECK(outbox.prepare(event).error() == Errc::bad_destination);
+    CHECK(refusal(event, options) == "topic: order is none that events may go to");
+    CHECK(Outbox{}.prepare(event).has_value());
+}
+
 TEST_CASE("a bad outbox option is named") {
     for (const std::string& topic :
          {std::string{},
@@ -199,4 +252,28 @@ TEST_CASE("a bad outbox option is named") {
         Outbox{{.max_event_bytes = 0}}, "max_event_bytes: must be positive"
     );
     CHECK_THROWS_WITH(Outbox{{.lanes = 65}}, "lanes: must be 1 to 64");
+    const auto said = [](const OutboxOptions& options) -> std::string {
+        try {
+            const Outbox outbox{options};
+        } catch (const std::invalid_argument& error) {
+            return error.what();
+        }
+        return {};
+    };
+    CHECK(
+        said({.topics = {"user-events", "a b"}}) == "topics: a b is not a topic's name"
+    );
+    CHECK(said({.topics = {"mail"}}) == "topic: user-events is none of topics");
+    CHECK(
+        said({.topic_max_event_bytes = {{"a b", 1}}}) ==
+        "topic_max_event_bytes: a b is not a topic's name"
+    );
+    CHECK(
+        said({.topic_max_event_bytes = {{"mail", 0}}}) ==
+        "topic_max_event_bytes: mail must be positive"
+    );
+    CHECK(
+        said({.topics = {"user-events"}, .topic_max_event_bytes = {{"mail", 1}}}) ==
+        "topic_max_event_bytes: mail is none of topics"
+    );
 }
