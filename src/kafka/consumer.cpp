@@ -36,7 +36,7 @@ struct Consumer::Impl {
     ~Impl() {
         session->silence();
         // To leave the group blocks.
-        if (used) worker.post([last = std::move(session)]() mutable { last.reset(); });
+        if (used) worker.destroy(std::move(session));
     }
 
     template <class T, class Job>

@@ -64,6 +64,12 @@ StretchReader::~StretchReader() {
 }
 
 Result<void> StretchReader::add(Stretch stretch) {
+    // What there may be no memory for comes first: what the client has begun with would
+    // be ended by nobody.
+    if (stretches_.size() == stretches_.capacity()) {
+        stretches_.reserve(2 * stretches_.size() + 1);
+    }
+    places_.insert_or_assign(stretch.where, stretches_.size());
     if (!stretch.is_done()) {
         auto& topic = topics_[stretch.where.topic];
         if (!topic) {
@@ -77,7 +83,6 @@ Result<void> StretchReader::add(Stretch stretch) {
         if (refused != 0) return failure_of(rd_kafka_last_error(), stretch.where);
         ++open_;
     }
-    places_.insert_or_assign(stretch.where, stretches_.size());
     stretches_.push_back(std::move(stretch));
     return {};
 }

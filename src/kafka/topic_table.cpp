@@ -8,6 +8,7 @@
 #include <boost/asio/bind_executor.hpp>
 #include <boost/asio/query.hpp>
 
+#include <exception>
 #include <utility>
 
 namespace resilience::kafka::detail {
@@ -63,20 +64,25 @@ void TopicTable::fetch(const std::string& name, Handler<TopicMetadata> waiter) {
 }
 
 void TopicTable::ask(const std::string& name, const Topic& topic) {
-    worker_.post([weak = weak_from_this(),
-                  strand = strand_,
-                  timeout = timeout_,
-                  client = client_,
-                  handle = topic.handle,
-                  name]() mutable {
-        auto answer = client->fetch_metadata(*handle, timeout);
-        // The table may go at once, and its thread ends the client after this job.
-        handle.reset();
-        client.reset();
-        net::post(strand, [weak = std::move(weak), name, answer = std::move(answer)] {
-            if (const auto self = weak.lock()) self->answered(name, answer);
+    try {
+        worker_.post([weak = weak_from_this(),
+                      strand = strand_,
+                      timeout = timeout_,
+                      client = client_,
+                      handle = topic.handle,
+                      name]() mutable {
+            auto answer = client->fetch_metadata(*handle, timeout);
+            // The table may go at once, and its thread ends the client after this job.
+            handle.reset();
+            client.reset();
+            net::post(strand, [weak = std::move(weak), name, answer = std::move(answer)] {
+                if (const auto self = weak.lock()) self->answered(name, answer);
+            });
         });
-    });
+    } catch (const std::exception& error) {
+        // Nobody else would answer those who wait.
+        answered(name, {fail(Errc::internal, error.what()), false});
+    }
 }
 
 void TopicTable::answered(const std::string& name, MetadataAnswer answer) {
@@ -117,10 +123,8 @@ void TopicTable::close() {
     client_->signal_to(-1);
     std::vector<std::shared_ptr<rd_kafka_topic_t>> handles;
     for (auto& [name, topic] : topics) handles.push_back(std::move(topic.handle));
-    worker_.post([handles = std::move(handles), client = std::move(client_)]() mutable {
-        handles.clear();
-        client.reset();
-    });
+    // In this order: handles go before their client.
+    worker_.destroy(std::make_pair(std::move(client_), std::move(handles)));
     client_.reset();
     for (auto& [name, topic] : topics) {
         for (auto& waiter : topic.waiters) std::move(waiter)(fail(Errc::closed));

@@ -26,7 +26,7 @@ struct TransactionalProducer::Impl {
 
     ~Impl() {
         // What is left to be destroyed may block.
-        if (used) worker.post([last = std::move(session)]() mutable { last.reset(); });
+        if (used) worker.destroy(std::move(session));
     }
 
     net::any_io_executor executor;

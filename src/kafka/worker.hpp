@@ -59,13 +59,25 @@ public:
     Worker(const Worker&) = delete;
     Worker& operator=(const Worker&) = delete;
 
+    /// If it throws, the job is destroyed and nothing else has happened.
     template <class Job>
     void post(Job job) {
         if (!thread_) {
-            thread_ = std::make_unique<net::thread_pool>(1);
-            joiner_.enroll(*thread_);
+            auto thread = std::make_unique<net::thread_pool>(1);
+            joiner_.enroll(*thread);
+            thread_ = std::move(thread);
         }
         net::post(*thread_, std::move(job));
+    }
+
+    /// Destroys `last` on the thread, or here where there is no memory for that.
+    template <class Last>
+    void destroy(Last last) noexcept {
+        try {
+            post([last = std::move(last)]() mutable { auto gone = std::move(last); });
+        } catch (...) {
+            // It went with the job.
+        }
     }
 
 private:

@@ -5,13 +5,17 @@
 #include <resilience/kafka/lane_positions.hpp>
 #include <resilience/kafka/topic_reader.hpp>
 
+#include <boost/asio/bind_cancellation_slot.hpp>
+#include <boost/asio/cancellation_signal.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/use_future.hpp>
 
 #include <doctest/doctest.h>
 
+#include <exception>
 #include <memory>
+#include <new>
 #include <stdexcept>
 #include <stop_token>
 #include <string>
@@ -46,6 +50,14 @@ Result<void> failure_of(Thrown thrown) {
     );
 }
 
+// A worker that there is no memory for.
+struct NoMemory {
+    template <class Job>
+    void post(Job) {
+        throw std::bad_alloc{};
+    }
+};
+
 // librdkafka opens the file when a client is made, not before.
 kafka::ProducerOptions without_ca_file() {
     kafka::ProducerOptions options;
@@ -70,6 +82,35 @@ TEST_CASE("What a job throws on the worker's thread becomes the failure of its c
     CHECK(known.error() == Errc::internal);
     CHECK(known.error().detail == "no memory");
     CHECK(failure_of(7).error() == Errc::internal);
+}
+
+TEST_CASE("A job that no worker takes fails its call, and keeps nothing") {
+    net::io_context io;
+    NoMemory worker;
+    const auto session = std::make_shared<Nothing>();
+    int jobs = 0;
+    auto job = [&jobs](Nothing&, const std::stop_token&) -> Result<void> {
+        ++jobs;
+        return {};
+    };
+    net::cancellation_signal cancel;
+    Result<void> result;
+    net::co_spawn(
+        io,
+        kafka::detail::run_on_worker<void>(io.get_executor(), worker, session, job),
+        net::bind_cancellation_slot(
+            cancel.slot(),
+            [&](std::exception_ptr error, Result<void> ended) {
+                CHECK_FALSE(error);
+                result = std::move(ended);
+            }
+        )
+    );
+    io.run();
+    REQUIRE_FALSE(result.has_value());
+    CHECK(result.error() == Errc::internal);
+    CHECK(jobs == 0);
+    CHECK(session.use_count() == 1);
 }
 
 TEST_CASE("A reader whose CA file does not exist fails to open, as often as it is tried"
