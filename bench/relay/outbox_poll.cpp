@@ -117,6 +117,7 @@ public:
         co_await execute(writer_, insert(25'000));
         co_await large_window("first slice of a window of 25,000");
         co_await execute(holder_, "COMMIT");
+        co_await report_without_claims();
     }
 
 private:
@@ -193,6 +194,20 @@ private:
 
     net::awaitable<void> remove() {
         co_await settle("removed", {.retention = std::chrono::milliseconds{0}});
+    }
+
+    // As where no relay claims: no index says anything of the status.
+    net::awaitable<void> report_without_claims() {
+        co_await execute(writer_, "TRUNCATE outbox_events");
+        co_await execute(
+            writer_,
+            "DROP INDEX outbox_events_due, outbox_events_claimed, outbox_events_held, "
+            "outbox_events_waiting"
+        );
+        co_await execute(writer_, "ALTER TABLE outbox_events SET (fillfactor = 50)");
+        for (int i = 0; i < 10; ++i) co_await execute(writer_, insert(dead_rows / 10));
+        seen_ = value_of(co_await source_.look()).snapshot;
+        co_await settle("reported, the status in no index", {});
     }
 
     // Lets a report with default pace deal with the whole table.

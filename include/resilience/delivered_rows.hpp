@@ -48,6 +48,8 @@ struct DeliveredOutcome {
     std::int64_t first_kept = 0;
     /// `remove` alone: rows that are younger than asked for.
     std::size_t young = 0;
+    /// `remove` alone: rows that are old enough and stay because they are shown FAILED.
+    std::size_t failed = 0;
 };
 
 /// A row whose dead letter was delivered in its place.
@@ -73,8 +75,9 @@ struct DeadLetteredRow {
     @li What an operation has done is durable when it succeeds.
 
     @par Errors of each operation
-    Those of which @ref blames_rows holds speak of a row of the slice; nothing of it was
-    changed. After others it may be tried again.
+    Those of which @ref blames_rows holds speak of a row of the slice, and of nothing that
+    fails without it; nothing of the slice was changed. After others it may be tried
+    again.
 
     @par Cancellation
     `terminal`.
@@ -98,7 +101,8 @@ public:
 
     /// Makes those of the rows FAILED that are NEW or SENT and were delivered; others are
     /// left alone. At least one lane, each once; at most 5,000 rows.
-    virtual net::awaitable<Result<void>> report_failed(
+    /// @return The `seq` of those that were due, but that somebody else had locked.
+    virtual net::awaitable<Result<std::vector<std::int64_t>>> report_failed(
         std::span<const DeliveredLane> lanes, std::span<const DeadLetteredRow> rows
     ) = 0;
 

@@ -27,6 +27,17 @@ using detail::SeqRange;
 using std::chrono::milliseconds;
 using std::chrono::nanoseconds;
 
+namespace {
+
+// A statement goes through this many numbers of rows at first, and through twice as many
+// after one that took less than `short_look`: where no index tells which rows are NEW,
+// all that were reported long ago are gone through.
+constexpr std::int64_t first_width = 200'000;
+constexpr std::int64_t last_width = std::int64_t{1} << 40;
+constexpr milliseconds short_look{100};
+
+}  // namespace
+
 struct DeliveryReport::Impl : std::enable_shared_from_this<Impl> {
     Impl(net::any_io_executor ex, DeliveredRows& table, DeliveryReportOptions opts)
         : strand(net::make_strand(std::move(ex))),
@@ -60,6 +71,7 @@ struct DeliveryReport::Impl : std::enable_shared_from_this<Impl> {
     std::mt19937_64 random;
     Timer timer;
     std::optional<Round> round;
+    std::int64_t width = first_width;
     detail::RemovalSweep sweep;
     TimePoint next_round{};
     std::uint32_t failures = 0;
@@ -71,6 +83,8 @@ struct DeliveryReport::Impl : std::enable_shared_from_this<Impl> {
     mutable std::mutex mutex;
     detail::DeliveryFacts facts;
     detail::LetterQueue dead_letters;
+    // When a chunk was told of last.
+    std::optional<TimePoint> last_chunk;
     DeliveryReportSnapshot state;
 
     bool reports() const noexcept { return options.report && !removes_at_once; }
@@ -92,6 +106,7 @@ struct DeliveryReport::Impl : std::enable_shared_from_this<Impl> {
         SeqRange range;
         if (!events.empty()) range = {events.front().seq - 1, events.back().seq};
         tell([&] {
+            last_chunk = timer.now();
             facts.delivered(lane, range, position);
             // The position may have been found before.
             if (!reports() || facts.is_late(lane, position)) return;
@@ -146,27 +161,31 @@ struct DeliveryReport::Impl : std::enable_shared_from_this<Impl> {
         });
     }
 
+    // Writes those that there are now, each once: what is locked comes last.
     net::awaitable<Result<void>> write_dead_letters() {
-        for (;;) {
+        auto left = locked([&] { return dead_letters.size(); });
+        while (left > 0) {
             detail::LetterQueue::Batch batch;
             std::vector<DeliveredLane> lanes;
             // Positions that show the letters' chunks: those of the round may be earlier.
             locked([&] {
-                batch = dead_letters.first(1000, facts);
+                batch = dead_letters.first(std::min<std::size_t>(left, 1000), facts);
                 lanes = facts.lanes();
             });
-            if (batch.taken == 0) co_return Result<void>{};
-            Result<void> written;
+            Result<std::vector<std::int64_t>> held = std::vector<std::int64_t>{};
             if (!batch.rows.empty()) {
-                written = co_await rows.report_failed(lanes, batch.rows);
+                held = co_await rows.report_failed(lanes, batch.rows);
             }
-            if (!written && !blames_rows(written.error())) co_return written.error();
+            if (!held && !blames_rows(held.error())) co_return held.error();
             locked([&] {
-                dead_letters.remove_first(batch.taken);
-                (written ? state.failed : state.refused) += batch.rows.size();
+                const auto kept = held ? std::span{*held} : std::span<std::int64_t>{};
+                dead_letters.remove_first(batch.taken, kept);
+                (held ? state.failed : state.refused) += batch.rows.size() - kept.size();
                 state.dropped_dead_letters += batch.taken - batch.rows.size();
             });
+            left -= batch.taken;
         }
+        co_return Result<void>{};
     }
 
     // Deals with one slice of the round. Returns how many rows were changed.
@@ -185,7 +204,9 @@ struct DeliveryReport::Impl : std::enable_shared_from_this<Impl> {
         }
         const auto limit = removes_at_once ? options.removal_batch : options.batch;
         const auto step = round->walk.step();
-        const DeliveredSlice slice{round->lanes, step.after, step.to, limit};
+        const auto to = step.to - step.after > width ? step.after + width : step.to;
+        const DeliveredSlice slice{round->lanes, step.after, to, limit};
+        const auto began = timer.now();
         Result<DeliveredOutcome> done = DeliveredOutcome{};
         if (removes_at_once) {
             done = co_await rows.remove(slice, milliseconds{0});
@@ -199,6 +220,8 @@ struct DeliveryReport::Impl : std::enable_shared_from_this<Impl> {
             locked([&] {
                 (removes_at_once ? state.removed : state.reported) += done->changed;
             });
+            const bool is_short = timer.now() - began < short_look;
+            width = is_short ? std::min(2 * width, last_width) : first_width;
             if (round->first_locked == 0) round->first_locked = done->first_locked;
             round->walk.done_to(done->looked < limit ? slice.to : done->last_seq);
         }
@@ -240,13 +263,22 @@ struct DeliveryReport::Impl : std::enable_shared_from_this<Impl> {
             note_refusal(sweep.refused(), done.error());
             co_return std::size_t{0};
         }
-        locked([&] { state.removed += done->changed; });
         sweep.done(*done, slice.limit, timer.now());
+        locked([&] {
+            state.removed += done->changed;
+            state.failed_rows = sweep.failed_rows();
+        });
         co_return done->changed;
     }
 
+    // Whether nothing is delivered now that a report could be in the way of.
+    bool is_quiet() {
+        const auto since = timer.now() - options.interval;
+        return locked([&] { return !last_chunk || *last_chunk < since; });
+    }
+
     // How long to wait after statements that took `busy`.
-    nanoseconds pace(std::size_t reported, std::size_t removed, nanoseconds busy) const {
+    nanoseconds pace(std::size_t reported, std::size_t removed, nanoseconds busy) {
         const auto rate = [](std::size_t count, std::uint32_t per_second) {
             return std::chrono::duration_cast<nanoseconds>(std::chrono::duration<double>(
                 static_cast<double>(count) / static_cast<double>(per_second)
@@ -258,7 +290,7 @@ struct DeliveryReport::Impl : std::enable_shared_from_this<Impl> {
                 removes_at_once ? options.removals_per_second : options.rows_per_second
             ) +
             rate(removed, options.removals_per_second);
-        const auto share = busy * 100 / options.busy_percent;
+        const auto share = is_quiet() ? busy : busy * 100 / options.busy_percent;
         return std::max(whole, share) - busy;
     }
 
@@ -288,6 +320,7 @@ struct DeliveryReport::Impl : std::enable_shared_from_this<Impl> {
             state.reason = failure.message();
         });
         round.reset();
+        width = first_width;
         sweep.restart();
         co_await wait_until(timer.now() + pause.delay(++failures, random()), false);
     }
@@ -361,31 +394,5 @@ void DeliveryReport::stop() {
 }
 
 DeliveryReportSnapshot DeliveryReport::snapshot() const { return impl_->snapshot(); }
-
-LaneRelayObserver report_deliveries(
-    DeliveryReport& report, int lane, LaneRelayObserver next
-) {
-    LaneRelayObserver observer;
-    observer.changed =
-        [&report, lane, take_overs = std::uint64_t{0}, then = std::move(next.changed)](
-            const LaneRelaySnapshot& now
-        ) mutable {
-            // Between these every chunk is told of.
-            if (std::exchange(take_overs, now.take_overs) != now.take_overs) {
-                report.found(lane, now.position);
-            }
-            if (then) then(now);
-        };
-    observer.committed =
-        [&report, lane, then = std::move(next.committed)](const CommittedChunk& chunk) {
-            std::vector<DeadLetteredRow> letters;
-            for (const auto& letter : chunk.dead_letters) {
-                letters.push_back({chunk.events[letter.event].seq, letter.why.message()});
-            }
-            report.delivered(lane, chunk.events, chunk.position, letters);
-            if (then) then(chunk);
-        };
-    return observer;
-}
 
 }  // namespace resilience

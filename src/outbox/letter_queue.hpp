@@ -6,9 +6,10 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <cstdint>
 #include <deque>
-#include <iterator>
 #include <span>
+#include <utility>
 #include <vector>
 
 namespace resilience::detail {
@@ -53,11 +54,18 @@ public:
         return batch;
     }
 
-    void remove_first(std::size_t count) {
-        const auto begin = letters_.begin();
-        letters_.erase(begin, std::next(begin, static_cast<std::ptrdiff_t>(count)));
+    /// Removes the first ones, but for those of these rows, which come last from now on.
+    void remove_first(std::size_t count, std::span<const std::int64_t> locked) {
+        for (std::size_t i = 0; i < count; ++i) {
+            auto letter = std::move(letters_.front());
+            letters_.pop_front();
+            if (std::ranges::find(locked, letter.row.seq) != locked.end()) {
+                letters_.push_back(std::move(letter));
+            }
+        }
     }
 
+    std::size_t size() const noexcept { return letters_.size(); }
     bool empty() const noexcept { return letters_.empty(); }
 
 private:

@@ -41,6 +41,8 @@ public:
             swept_ = 0;
             next_full_ = now + full_interval_;
         }
+        is_full_ = swept_ == 0;
+        failed_ = 0;
         walk_.emplace(SeqRange{swept_, SeqRange::end});
         first_kept_ = 0;
         return true;
@@ -49,9 +51,13 @@ public:
     /// The rows that the next statement may touch, while a look is under way.
     SeqRange step() const noexcept { return walk_->step(); }
 
+    /// Rows shown FAILED that the last look which began at the first row has found.
+    std::size_t failed_rows() const noexcept { return failed_rows_; }
+
     /// A statement has looked at the first rows of the step, at most `limit`.
     void done(const DeliveredOutcome& outcome, std::size_t limit, TimePoint now) {
         if (outcome.first_kept > 0) keep(outcome.first_kept);
+        failed_ += outcome.failed;
         const bool is_last = outcome.looked < limit;
         const bool is_end = is_last && step().is_open();
         if (is_last && !is_end) {
@@ -74,6 +80,7 @@ public:
     /// Ends the look.
     void end(TimePoint now) {
         swept_ = first_kept_ > 0 ? first_kept_ - 1 : walk_->rest().after;
+        if (is_full_) failed_rows_ = failed_;
         walk_.reset();
         next_ = now + interval_;
     }
@@ -95,6 +102,9 @@ private:
     std::int64_t first_kept_ = 0;
     // All rows up to here are dealt with.
     std::int64_t swept_ = 0;
+    bool is_full_ = false;
+    std::size_t failed_ = 0;
+    std::size_t failed_rows_ = 0;
     TimePoint next_{};
     TimePoint next_full_{};
 };

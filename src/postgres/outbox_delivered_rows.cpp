@@ -7,6 +7,7 @@
 #include "storable_text.hpp"
 
 #include <resilience/postgres/connection.hpp>
+#include <resilience/relay.hpp>
 
 #include <boost/asio/use_awaitable.hpp>
 
@@ -37,6 +38,12 @@ Result<void> read_whether_it_goes_on(const Row& row) {
     );
 }
 
+// What is no row's fault must not be taken for one.
+Failure of_no_row(const Failure& failure) {
+    return blames_rows(failure) ? fail(Errc::bad_destination, failure.message())
+                                : failure;
+}
+
 // Reads what report_slice and remove_slice returned.
 Result<DeliveredOutcome> read_outcome(const Row& row, bool removed) {
     const auto goes_on = read_whether_it_goes_on(row);
@@ -55,8 +62,11 @@ Result<DeliveredOutcome> read_outcome(const Row& row, bool removed) {
     if (!kept) return kept.error();
     const auto young = count(row, 6);
     if (!young) return young.error();
+    const auto failed = count(row, 7);
+    if (!failed) return failed.error();
     outcome.first_kept = *kept;
     outcome.young = *young;
+    outcome.failed = *failed;
     return outcome;
 }
 
@@ -91,8 +101,10 @@ struct OutboxDeliveredRows::Impl {
 
     net::awaitable<Result<Rows>> ask(const char* text) {
         const auto connected = co_await connect();
-        if (!connected) co_return connected.error();
-        co_return co_await connection.async_execute(text, {}, net::use_awaitable);
+        if (!connected) co_return of_no_row(connected.error());
+        auto rows = co_await connection.async_execute(text, {}, net::use_awaitable);
+        if (!rows) co_return of_no_row(rows.error());
+        co_return rows;
     }
 
     // The connection's part of whether a position is of this history; the rest is the
@@ -105,16 +117,29 @@ struct OutboxDeliveredRows::Impl {
     }
 
     // Asks what begins with the fragment `delivered`, on the connection whose identity
-    // was compared and on no later one.
+    // was compared and on no later one. `none` are the values that name no row.
     net::awaitable<Result<Rows>> ask_of(
+        std::span<const DeliveredLane> known,
+        const char* text,
+        std::vector<Parameter> values,
+        std::vector<Parameter> none
+    ) {
+        if (known.empty()) co_return wrong("lanes: there is none");
+        const auto connected = co_await connect();
+        if (!connected) co_return of_no_row(connected.error());
+        if (auto failure = find_other(known)) co_return std::move(*failure);
+        auto rows = co_await execute(known, text, std::move(values));
+        if (rows || !blames_rows(rows.error())) co_return rows;
+        const auto without = co_await execute(known, text, std::move(none));
+        if (!without) co_return of_no_row(without.error());
+        co_return rows;
+    }
+
+    net::awaitable<Result<Rows>> execute(
         std::span<const DeliveredLane> known,
         const char* text,
         std::vector<Parameter> values
     ) {
-        if (known.empty()) co_return wrong("lanes: there is none");
-        const auto connected = co_await connect();
-        if (!connected) co_return connected.error();
-        if (auto failure = find_other(known)) co_return std::move(*failure);
         auto all = parameters_of(known);
         for (auto& value : values) all.push_back(std::move(value));
         co_return co_await connection.async_execute(
@@ -153,8 +178,13 @@ struct OutboxDeliveredRows::Impl {
             co_return wrong("limit: must be 1 to 5,000");
         }
         auto values = parameters(slice.after, slice.to, slice.limit);
-        if (age) values.emplace_back(*age);
-        const auto rows = co_await ask_of(slice.lanes, text, std::move(values));
+        auto none = parameters(slice.after, slice.after, slice.limit);
+        if (age) {
+            values.emplace_back(*age);
+            none.emplace_back(*age);
+        }
+        const auto rows =
+            co_await ask_of(slice.lanes, text, std::move(values), std::move(none));
         if (!rows) co_return rows.error();
         co_return read_outcome((*rows)[0], age != nullptr);
     }
@@ -179,7 +209,7 @@ net::awaitable<Result<DeliveredOutcome>> OutboxDeliveredRows::report(
     co_return co_await impl_->deal(sql::report_slice, slice, nullptr);
 }
 
-net::awaitable<Result<void>> OutboxDeliveredRows::report_failed(
+net::awaitable<Result<std::vector<std::int64_t>>> OutboxDeliveredRows::report_failed(
     std::span<const DeliveredLane> lanes, std::span<const DeadLetteredRow> rows
 ) {
     if (rows.size() > most_rows) co_return wrong("rows: must be at most 5,000");
@@ -190,10 +220,23 @@ net::awaitable<Result<void>> OutboxDeliveredRows::report_failed(
         reasons.push_back(storable(row.reason));
     }
     auto values = parameters(Parameter::array(seqs), Parameter::array(reasons));
-    const auto done =
-        co_await impl_->ask_of(lanes, sql::report_failed, std::move(values));
+    seqs.clear();
+    reasons.clear();
+    auto none = parameters(Parameter::array(seqs), Parameter::array(reasons));
+    const auto done = co_await impl_->ask_of(
+        lanes, sql::report_failed, std::move(values), std::move(none)
+    );
     if (!done) co_return done.error();
-    co_return read_whether_it_goes_on((*done)[0]);
+    const auto goes_on = read_whether_it_goes_on((*done)[0]);
+    if (!goes_on) co_return goes_on.error();
+    std::vector<std::int64_t> locked;
+    for (const auto row : *done) {
+        if (row.is_null(1)) continue;
+        const auto seq = row.int64(1);
+        if (!seq) co_return seq.error();
+        locked.push_back(*seq);
+    }
+    co_return locked;
 }
 
 net::awaitable<Result<DeliveredOutcome>> OutboxDeliveredRows::remove(

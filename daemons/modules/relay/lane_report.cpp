@@ -58,6 +58,12 @@ ReportMetrics::ReportMetrics(prometheus::Metrics& metrics)
       behind_(metrics.gauge(
           "relay_report_behind_seconds",
           "All that was delivered longer ago is shown in the table"
+      )),
+      failed_(metrics.gauge(
+          "relay_report_failed_rows",
+          "Rows shown FAILED that RELAY_RETENTION would remove if they were not, by a "
+          "look "
+          "each 10 minutes"
       )) {}
 
 void ReportMetrics::show(const DeliveryReportSnapshot& now, TimePoint time) const {
@@ -72,6 +78,7 @@ void ReportMetrics::show(const DeliveryReportSnapshot& now, TimePoint time) cons
     pauses_.raise_to(static_cast<double>(now.pauses));
     recoveries_.raise_to(static_cast<double>(now.recoveries));
     paused_.set(now.paused ? 1 : 0);
+    failed_.set(static_cast<double>(now.failed_rows));
     const auto since = now.behind_since.value_or(time);
     behind_.set(time > since ? std::chrono::duration<double>(time - since).count() : 0);
 }

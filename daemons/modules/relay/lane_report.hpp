@@ -40,6 +40,7 @@ private:
     prometheus::Counter recoveries_;
     prometheus::Gauge paused_;
     prometheus::Gauge behind_;
+    prometheus::Gauge failed_;
 };
 
 /** What an instance says in the table of what its lanes delivered, as part of a program.

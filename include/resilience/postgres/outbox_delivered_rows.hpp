@@ -8,7 +8,9 @@
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/awaitable.hpp>
 
+#include <cstdint>
 #include <memory>
+#include <vector>
 
 namespace resilience::postgres {
 
@@ -27,8 +29,9 @@ namespace resilience::postgres {
 
     @par Errors
     Those of @ref Connection besides those of @ref DeliveredRows, and
-    @li Errc::invalid_request The server is a standby, or no lane, more rows or fewer than
-        asked for are given.
+    @li Errc::bad_destination What the server says would be said without any row, too: it
+        is a standby, denies the privilege, or the table is not as it should be.
+    @li Errc::invalid_request No lane, more rows or fewer than asked for are given.
 */
 class OutboxDeliveredRows final : public DeliveredRows {
 public:
@@ -41,7 +44,7 @@ public:
 
     net::awaitable<Result<std::int64_t>> last_seq() override;
     net::awaitable<Result<DeliveredOutcome>> report(const DeliveredSlice& slice) override;
-    net::awaitable<Result<void>> report_failed(
+    net::awaitable<Result<std::vector<std::int64_t>>> report_failed(
         std::span<const DeliveredLane> lanes, std::span<const DeadLetteredRow> rows
     ) override;
     net::awaitable<Result<DeliveredOutcome>> remove(

@@ -1,7 +1,8 @@
 -- SPDX-License-Identifier: MIT
 -- Removes delivered rows of at least $9 milliseconds among the first $8 with $6 < seq <= $7. $1 to
 -- $5: see delivered. Returns what report_slice does, then the first row that stays and may have to
--- go later, and how many rows are younger.
+-- go later, how many rows are younger, and how many of the others are
+-- shown FAILED.
 --
 -- A row goes when its lane's `seen` shows it (I9), which holds for its readers too: whoever reads a
 -- window reads what `seen` does not show. Rows shown FAILED stay, and do not count as kept: nothing
@@ -36,4 +37,5 @@ SELECT (SELECT goes_on FROM delivered LIMIT 1),
        (SELECT coalesce(min(seq), 0) FROM due WHERE seq NOT IN (SELECT seq FROM held)),
        (SELECT coalesce(min(seq), 0) FROM looked
         WHERE status <> 'FAILED' AND seq NOT IN (SELECT seq FROM held)),
-       (SELECT count(*) FROM looked WHERE young)
+       (SELECT count(*) FROM looked WHERE young),
+       (SELECT count(*) FROM looked WHERE status = 'FAILED' AND NOT young)

@@ -118,3 +118,51 @@ TEST_CASE("report: its cost is that of what it looks at, however much is old or 
         co_await execute(holder, "COMMIT");
     });
 }
+
+TEST_CASE("report: where no index speaks of the status, rows are changed in their pages"
+) {
+    const Schema schema{true};
+    schema.script(
+        "DROP INDEX outbox_events_due, outbox_events_claimed, outbox_events_held, "
+        "outbox_events_waiting; ALTER TABLE outbox_events SET (fillfactor = 40)"
+    );
+    run([&](net::io_context& context) -> net::awaitable<void> {
+        DeliveredWorld world{context, schema};
+        co_await world.begin();
+        co_await execute(world.writer, insert_rows(0, 300));
+        const auto position = co_await world.all_seen();
+        const auto first = co_await world.rows.report(slice_of(0, position));
+        REQUIRE(ok(first));
+        CHECK(first->changed == 300);
+        const auto sent = co_await value(
+            world.writer, "SELECT count(*) FROM outbox_events WHERE status = 'SENT'"
+        );
+        CHECK(sent == "300");
+
+        co_await execute(world.writer, insert_rows(0, 100));
+        const auto later = co_await world.all_seen();
+        auto reader = co_await connected(schema.options());
+        co_await execute(reader, pg::sql::window_session);
+        const auto prepared = co_await reader.async_run_script(
+            std::string{"PREPARE report AS "} + pg::sql::report_slice
+        );
+        REQUIRE(ok(prepared));
+        const auto shown = "ARRAY['" + later.seen + "']";
+        const auto rows = co_await reader.async_execute(
+            "EXPLAIN (ANALYZE, WAL, COSTS off, TIMING off) EXECUTE report ('{0}', " +
+            shown + ", " + shown + ", '{0}', " + std::to_string(later.source.table) +
+            ", 300, 400, 1000)"
+        );
+        REQUIRE(ok(rows));
+        std::string plan;
+        for (const auto row : *rows) plan += std::string{row.text(0)} + "\n";
+        INFO(plan);
+        CHECK(plan.find("Seq Scan") == std::string::npos);
+        CHECK(plan.find("Sort") == std::string::npos);
+        CHECK(plan.find("outbox_events_seq") != std::string::npos);
+        const auto log = plan.find("WAL: records=");
+        REQUIRE(log != std::string::npos);
+        // The lock and the row itself, and no entry of any index.
+        CHECK(std::stoi(plan.substr(log + 13)) < 250);
+    });
+}

@@ -200,6 +200,7 @@ TEST_CASE("a report is shown by what became of the rows, and by how far it is be
     report.dropped_dead_letters = 1;
     report.pauses = 6;
     report.recoveries = 7;
+    report.failed_rows = 8;
     report.paused = true;
     report.behind_since = start;
     shown.show(report, start + 9s);
@@ -213,6 +214,7 @@ TEST_CASE("a report is shown by what became of the rows, and by how far it is be
     CHECK(value(metrics, "relay_report_pauses_total") == 6);
     CHECK(value(metrics, "relay_report_recoveries_total") == 7);
     CHECK(value(metrics, "relay_report_paused") == 1);
+    CHECK(value(metrics, "relay_report_failed_rows") == 8);
     CHECK(value(metrics, "relay_report_behind_seconds") == 9);
     report.behind_since.reset();
     shown.show(report, start + 9s);

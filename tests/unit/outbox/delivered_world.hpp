@@ -151,20 +151,25 @@ struct MemoryRows : DeliveredRows {
         co_return done;
     }
 
-    net::awaitable<Result<void>> report_failed(
+    net::awaitable<Result<std::vector<std::int64_t>>> report_failed(
         std::span<const DeliveredLane> lanes, std::span<const DeadLetteredRow> letters
     ) override {
         const auto begun = co_await begin("f" + std::to_string(letters.size()));
         if (!begun) co_return begun.error();
+        std::vector<std::int64_t> held;
         for (const auto& letter : letters) {
             auto& row = rows[letter.seq];
             for (const auto& [lane, position] : lanes) {
                 if (lane != row.lane || !delivered(letter.seq, row, position)) continue;
+                if (locked.contains(letter.seq)) {
+                    held.push_back(letter.seq);
+                    continue;
+                }
                 row.status = "FAILED";
                 row.reason = letter.reason;
             }
         }
-        co_return Result<void>{};
+        co_return held;
     }
 
     net::awaitable<Result<DeliveredOutcome>> remove(
@@ -179,6 +184,7 @@ struct MemoryRows : DeliveredRows {
             ) -> std::optional<bool> {
                 const bool young = age > 0ms && row.created_at > now - age;
                 if (young) ++outcome.young;
+                if (!young && row.status == "FAILED") ++outcome.failed;
                 return !young && row.status != "FAILED";
             },
             [](std::int64_t, const Row& row, const LanePosition& position) {

@@ -57,37 +57,6 @@ TEST_CASE("report: chunks that come one by one are reported many at once") {
     CHECK(world.rows.asked.size() == 2);
 }
 
-TEST_CASE("report: it keeps to its pace and to its share of the time") {
-    const auto last_begin = [](DeliveryReportOptions options,
-                               std::chrono::nanoseconds takes) {
-        options.batch = 100;
-        World world{options};
-        world.rows.takes = takes;
-        world.deliver(0, 1, 1000, 1);
-        const auto began = world.time.now();
-        world.time.run_for(1h);
-        REQUIRE(world.count("SENT") == 1000);
-        return std::chrono::duration_cast<std::chrono::milliseconds>(
-            world.rows.times.back() - began
-        );
-    };
-    // Nine slices and their waits come before the last one.
-    CHECK(last_begin({.rows_per_second = 100}, 0ns) == 9s);
-    CHECK(last_begin({.busy_percent = 25}, 50ms) == 9 * 200ms);
-    // The statement's own time is part of both.
-    CHECK(last_begin({.rows_per_second = 1000, .busy_percent = 100}, 50ms) == 9 * 100ms);
-}
-
-TEST_CASE("report: with its defaults 50,000 rows are reported within two seconds") {
-    World world;
-    world.rows.takes = 15ms;
-    world.deliver(0, 1, 50'000, 1);
-    world.time.run_for(2s);
-    CHECK(world.count("SENT") >= 49'000);
-    world.time.run_for(100ms);
-    CHECK(world.count("SENT") == 50'000);
-}
-
 TEST_CASE("report: what is delivered meanwhile takes no more memory and is not lost") {
     World world{{.batch = 10, .rows_per_second = 100}};
     for (int i = 0; i < 200; ++i) world.deliver(i % 3, 1 + 10 * i, 10 + 10 * i, i + 1);
@@ -213,6 +182,27 @@ TEST_CASE("report: a row that is locked is reported once it is free") {
     world.rows.locked.clear();
     world.time.run_for(1s);
     CHECK(world.count("SENT") == 3);
+    CHECK(world.report->snapshot().caught_up);
+}
+
+TEST_CASE("report: a dead letter whose row is locked is FAILED once it is free") {
+    World world;
+    world.rows.locked = {2};
+    world.deliver(0, 1, 4, 1, true, {{2, "too large"}, {4, "no topic"}});
+    world.time.run_for(1s);
+    CHECK(world.rows.status(2) == "NEW");
+    CHECK(world.rows.status(4) == "FAILED");
+    CHECK(world.count("SENT") == 2);
+    CHECK(world.report->snapshot().failed == 1);
+    CHECK_FALSE(world.report->snapshot().caught_up);
+    // It is asked for again at each round, not more often.
+    CHECK(world.rows.asked.size() <= 10);
+    world.rows.locked.clear();
+    world.time.run_for(1s);
+    CHECK(world.rows.status(2) == "FAILED");
+    CHECK(world.rows.rows[2].reason == "too large");
+    CHECK(world.report->snapshot().failed == 2);
+    CHECK(world.report->snapshot().dropped_dead_letters == 0);
     CHECK(world.report->snapshot().caught_up);
 }
 

@@ -53,6 +53,23 @@ TEST_CASE("I9: old rows are removed when they are delivered, younger ones stay")
     CHECK(world.report->snapshot().removed == 18);
 }
 
+TEST_CASE("retention: rows shown FAILED stay, and those that are old are counted") {
+    World world{{.retention = 1h, .removal_batch = 10, .full_sweep_interval = 10min}};
+    world.deliver(0, 1, 100, 1, true, {{3, "a"}, {50, "b"}});
+    world.time.run_for(30min);
+    CHECK(world.report->snapshot().failed_rows == 0);
+    world.deliver(0, 101, 102, 2, true, {{102, "c"}});
+    world.time.run_for(50min);
+    CHECK(world.count("FAILED") == 3);
+    CHECK(world.report->snapshot().failed_rows == 2);
+    world.time.run_for(40min);
+    CHECK(world.rows.rows.size() == 3);
+    CHECK(world.report->snapshot().failed_rows == 3);
+    world.rows.rows.erase(50);
+    world.time.run_for(11min);
+    CHECK(world.report->snapshot().failed_rows == 2);
+}
+
 TEST_CASE("retention: a look begins where the last one found what stays") {
     World world{{.report = false, .retention = 1min, .removal_batch = 10}};
     world.deliver(0, 1, 100, 1);
