@@ -21,6 +21,7 @@ extern const char* const give_up;
 extern const char* const inbox_prune;
 extern const char* const inbox_take;
 extern const char* const lane_backlog;
+extern const char* const lane_backlog_recent;
 extern const char* const lane_census;
 extern const char* const lane_give_up;
 extern const char* const lane_join;

@@ -132,10 +132,12 @@ TEST_CASE("a lane that an event halts is not ready and says why, until that is m
     }));
     CHECK_MESSAGE(said.find("topic") != std::string::npos, said);
     CHECK(stack.delivered().empty());
+    CHECK(eventually([&] { return one.shows(R"(relay_lane_lag_events{lane="0"} 2)"); }));
     // It tries again after each longest pause.
     (void)stack.sql("DELETE FROM outbox_events WHERE topic = 'no topic'");
     CHECK(one.is_ready());
     CHECK(stack.all_delivered());
+    CHECK(eventually([&] { return one.shows(R"(relay_lane_lag_events{lane="0"} 0)"); }));
 }
 
 TEST_CASE("rows in lanes that nobody would run end the start with a sentence") {

@@ -3,6 +3,7 @@
 
 #include <host/app.hpp>
 #include <modules/relay/graceful.hpp>
+#include <modules/relay/lane_backlogs.hpp>
 #include <modules/relay/lane_beginnings.hpp>
 #include <modules/relay/lane_metrics.hpp>
 #include <modules/relay/lane_report.hpp>
@@ -130,6 +131,9 @@ struct LaneLoop::Impl {
           ),
           ownership(*database.postgres(), locks, static_cast<int>(settings.lanes)),
           metrics(owner.metrics(), static_cast<int>(settings.lanes)),
+          backlogs(
+              owner.metrics(), *database.postgres(), static_cast<int>(settings.lanes)
+          ),
           beginnings(
               owner.executor(),
               *database.postgres(),
@@ -199,6 +203,7 @@ struct LaneLoop::Impl {
     resilience::postgres::LaneLocks locks;
     RowCheckedOwnership ownership;
     LaneMetrics metrics;
+    LaneBacklogs backlogs;
     std::string reason;
     LaneBeginnings beginnings;
     std::unique_ptr<LaneReport> report;
@@ -251,6 +256,9 @@ LaneLoop::LaneLoop(
     );
     app.background("relay", [impl] {
         return run_gracefully(impl->run(), [impl] { impl->group.stop(); });
+    });
+    app.background("backlogs", [impl] {
+        return impl->backlogs.run([impl] { return impl->group.snapshot(); });
     });
 }
 

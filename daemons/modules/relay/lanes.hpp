@@ -25,10 +25,10 @@ host::PartHealth health_of(const LaneGroupSnapshot& group, TimePoint now);
 /** The lanes from an outbox in PostgreSQL to Kafka, each event exactly once, as part of a
     program that shares them with others of its kind.
 
-    Adds the lanes as background work, the metrics of @ref LaneMetrics, the health parts
-    `database`, `delivery` and `lanes`, and a @ref LaneReport unless the settings ask
-    for none. The last part is down while there are rows in lanes that nobody runs; the
-    lanes go on.
+    Adds the lanes as background work, the metrics of @ref LaneMetrics and
+    @ref LaneBacklogs, the health parts `database`, `delivery` and `lanes`, and a
+    @ref LaneReport unless the settings ask for none. The last part is down while there
+    are rows in lanes that nobody runs; the lanes go on.
 
     @par Object lifetimes
     The database must outlive it; it must outlive `App::run`.

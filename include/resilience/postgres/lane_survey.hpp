@@ -75,6 +75,27 @@ net::awaitable<Result<LaneBacklog>> lane_backlog(
     std::int64_t most = 1'000'000
 );
 
+/** Counts what of a lane is not delivered yet, at a cost that is bounded by `most`,
+    however much of a large window is delivered already.
+
+    Looks at the newest rows by transaction, twice `most` of them, and at those of
+    transactions that were in progress when the position was written. The rest of a
+    transaction that wrote as many rows over a long time may be among those that are not
+    looked at: then there are more than it tells. It tells no age.
+
+    @param position Has been committed.
+    @param most Rows that are counted at most. 1 to 1,000,000.
+
+    @par Errors
+    Those of @ref lane_backlog.
+*/
+net::awaitable<Result<LaneBacklog>> recent_lane_backlog(
+    Connection& connection,
+    int lane,
+    const LanePosition& position,
+    std::int64_t most = 10'000
+);
+
 }  // namespace resilience::postgres
 
 #endif
