@@ -4,8 +4,9 @@
 // in turns.
 //
 // Run:    eval "$(scripts/services env kafka)"; bench_kafka_lane [rounds, 10 or more]
-// Prints: for one event per transaction the quantiles of a commit, back to back and with
-//         pauses; for 5,000 the events per second.
+// Prints: for one event per transaction the quantiles of a commit, by the pause before
+// it;
+//         for 5,000 the events per second.
 #include "bench/median.hpp"
 #include "bench/relay/bare_producer.hpp"
 
@@ -105,7 +106,10 @@ private:
 };
 
 void print_latency(
-    const char* name, int rounds, milliseconds pause, const std::function<void()>& commit
+    const std::string& name,
+    int rounds,
+    milliseconds pause,
+    const std::function<void()>& commit
 ) {
     for (int i = 0; i < 20; ++i) commit();
     std::vector<double> times;
@@ -117,7 +121,7 @@ void print_latency(
     }
     std::printf(
         "%-34s p50 %6.2f  p90 %6.2f  p99 %6.2f  max %6.2f ms\n",
-        name,
+        name.c_str(),
         bench::median(times),
         bench::quantile(times, 0.9),
         bench::quantile(times, 0.99),
@@ -164,10 +168,12 @@ int main(int argc, char** argv) try {
     const auto one_bare = [&] { bare.commit(1, {payload}); };
     const auto one = [&] { lane.commit(); };
     lane.prepare(1);
-    print_latency("1 event, bare", rounds, {}, one_bare);
-    print_latency("1 event, lane", rounds, {}, one);
-    print_latency("1 event every 40 ms, bare", rounds / 5, milliseconds{40}, one_bare);
-    print_latency("1 event every 40 ms, lane", rounds / 5, milliseconds{40}, one);
+    for (const int pause : {0, 1, 2, 3, 5, 40}) {
+        const auto after = "1 event after " + std::to_string(pause) + " ms, ";
+        const int count = pause < 10 ? rounds : rounds / 5;
+        print_latency(after + "bare", count, milliseconds{pause}, one_bare);
+        print_latency(after + "lane", count, milliseconds{pause}, one);
+    }
     constexpr std::size_t many = 5000;
     lane.prepare(many);
     for (int i = 0; i < 3; ++i) {
