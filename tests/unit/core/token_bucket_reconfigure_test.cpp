@@ -241,7 +241,7 @@ TEST_CASE("P8: a tick that has begun when the options change does not earn") {
 
 TEST_CASE("P8: a level carried over is the exact one, rounded down to a unit") {
     Random random{50'500};
-    for (int i = 0; i < 2'000; ++i) {
+    for (int i = 0; i < 5'000; ++i) {
         const detail::BucketLaw old = law_of(any_options(random));
         const detail::BucketLaw law = law_of(any_options(random));
         const std::int64_t level = random.one_in(2)
