@@ -54,11 +54,15 @@ std::vector<pid_t> children_of(pid_t parent) {
 
 }  // namespace
 
-PrivatePostgres::PrivatePostgres(std::vector<std::string> settings)
+PrivatePostgres::PrivatePostgres(std::vector<std::string> settings, const fs::path& disk)
     : settings_(std::move(settings)) {
     choose_folder();
-    run("initdb -D " + data() + " -U postgres -A trust -E UTF8 --locale=C.UTF-8 --no-sync"
-    );
+    if (!disk.empty()) {
+        give_to_user(disk);
+        fs::create_directory_symlink(disk, data());
+    }
+    run("initdb -D " + data() + " -U postgres -A trust -E UTF8 --locale=C.UTF-8" +
+        " --no-sync" + (disk.empty() ? "" : " --wal-segsize=1"));
     start();
 }
 
@@ -87,9 +91,14 @@ void PrivatePostgres::choose_folder() {
     port_ = lasting_port();
     if (::geteuid() != 0) return;
     user_ = ::getpwnam("postgres") != nullptr ? "postgres" : "nobody";
+    give_to_user(home_->path());
+}
+
+void PrivatePostgres::give_to_user(const fs::path& folder) const {
+    if (user_.empty()) return;
     const auto* account = ::getpwnam(user_.c_str());
-    if (::chown(home_->path().c_str(), account->pw_uid, account->pw_gid) != 0) {
-        throw std::runtime_error("chown " + home_->path().string());
+    if (::chown(folder.c_str(), account->pw_uid, account->pw_gid) != 0) {
+        throw std::runtime_error("chown " + folder.string());
     }
 }
 

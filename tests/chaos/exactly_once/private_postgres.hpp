@@ -4,6 +4,7 @@
 
 #include <e2e/harness/process.hpp>
 
+#include <filesystem>
 #include <optional>
 #include <string>
 #include <vector>
@@ -18,7 +19,10 @@ class PrivatePostgres {
 public:
     /// Makes it and waits until it answers.
     /// @param settings `name=value`, over those that all of them have.
-    explicit PrivatePostgres(std::vector<std::string> settings = {});
+    /// @param disk An empty folder for its data, else it has one of its own.
+    explicit PrivatePostgres(
+        std::vector<std::string> settings = {}, const std::filesystem::path& disk = {}
+    );
 
     /// Makes a standby of it, which streams from now on.
     static PrivatePostgres standby_of(const PrivatePostgres& primary);
@@ -31,6 +35,9 @@ public:
     Environment environment() const;
 
     void start();
+    bool running() { return server_->running(); }
+    /// All that it ever said.
+    std::string log() const { return server_->output(); }
     /// Ends every process of it at once, as a machine would that loses its power; what
     /// was only in memory is lost.
     void kill();
@@ -47,6 +54,7 @@ private:
     PrivatePostgres(Copy, const PrivatePostgres& primary);
 
     void choose_folder();
+    void give_to_user(const std::filesystem::path& folder) const;
     std::vector<std::string> as_user(std::vector<std::string> command) const;
     std::string data() const { return (home_->path() / "data").string(); }
 

@@ -13,6 +13,7 @@
 #include <array>
 #include <cstdlib>
 #include <fstream>
+#include <iterator>
 #include <stdexcept>
 #include <utility>
 #include <vector>
@@ -128,6 +129,11 @@ void PrivateBroker::write_settings(int port, int controller_port) const {
         << "transaction.state.log.replication.factor=1\n"
         << "transaction.state.log.min.isr=1\ntransaction.state.log.num.partitions=1\n"
         << settings_;
+}
+
+std::string PrivateBroker::log() const {
+    std::ifstream file(home_ / "log");
+    return {std::istreambuf_iterator<char>{file}, {}};
 }
 
 void PrivateBroker::start() {

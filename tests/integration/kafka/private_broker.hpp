@@ -29,6 +29,8 @@ public:
 
     const Cluster& cluster() const { return cluster_; }
     int proxied_port() const { return proxied_port_; }
+    /// All that it ever said.
+    std::string log() const;
 
     /// The process stands still, its sockets stay open.
     void pause();
