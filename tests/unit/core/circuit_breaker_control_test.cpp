@@ -188,6 +188,7 @@ TEST_CASE("a bad reconfiguration changes nothing, and the functor stays") {
     CHECK(breaker.options().probes == 1);
     CircuitBreakerOptions good = quick();
     good.failure_ratio = 0;
+    good.open_for += std::chrono::seconds{1};
     breaker.reconfigure(good);
     call(breaker, Verdict::transient);
     CHECK(breaker.state(t0) == CircuitState::open);
