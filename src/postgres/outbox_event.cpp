@@ -25,8 +25,6 @@ std::int64_t number(const Row& row, std::size_t column) {
 // it; infinite ones are the least and the greatest number.
 std::optional<WallClock::time_point> read_time(std::string_view text) {
     using namespace std::chrono;
-    if (!text.starts_with("\\x")) return std::nullopt;
-    text.remove_prefix(2);
     std::uint64_t bits = 0;
     const auto end = text.data() + text.size();
     const auto read = std::from_chars(text.data(), end, bits, 16);

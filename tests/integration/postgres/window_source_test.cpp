@@ -260,3 +260,31 @@ TEST_CASE("windows: a row that no event can be made of is told with its defect")
         CHECK(events->front().event.aggregate_id == "1");
     });
 }
+
+TEST_CASE(
+    "windows: an event is the same in whatever form a session writes bytes and times"
+) {
+    const Schema schema{true};
+    schema.script(insert_one);
+    auto connection = schema.options();
+    connection.extra.front().second +=
+        " -cbytea_output=escape -cdatestyle=SQL,DMY -ctimezone=Asia/Kathmandu";
+    std::vector<WallClock::time_point> times;
+    for (const auto& options : {schema.options(), connection}) {
+        run([&](net::io_context& context) -> net::awaitable<void> {
+            pg::OutboxWindowSource source{
+                context.get_executor(), source_options(options)};
+            const auto window = co_await source.look();
+            REQUIRE(ok(window));
+            WindowSlice slice;
+            slice.window = window->snapshot;
+            const auto events = co_await source.read(slice);
+            REQUIRE(ok(events));
+            REQUIRE(events->size() == 1);
+            CHECK(events->front().defect.empty());
+            REQUIRE(events->front().event.created_at.has_value());
+            times.push_back(*events->front().event.created_at);
+        });
+    }
+    CHECK(times.front() == times.back());
+}
