@@ -116,16 +116,46 @@ public:
     template <class Decide>
     bool update_slot(std::uint64_t hash, Decide decide) noexcept {
         while (Slot* const slot = find(hash)) {
-            std::int64_t zero = slot->word.load();
-            if (zero <= 0) continue;
-            std::int64_t next = zero;
-            if (decide(zero, next) && !slot->word.compare_exchange_strong(zero, next)) {
-                continue;
-            }
-            // If another key got the slot, that was charged, and this one is asked again.
-            if (slot->hash.load() == hash) return true;
+            if (update_found(*slot, hash, decide)) return true;
         }
         return false;
+    }
+
+    /// The first half of @ref update_slot: the slot of the key, or null. It may be given
+    /// to another key at any time.
+    Slot* find(std::uint64_t hash) noexcept {
+        for (;;) {
+            bool again = false;
+            for (const std::size_t number : {first_group(hash), second_group(hash)}) {
+                Group& group = groups_[number];
+                for (unsigned found = group.matches(hash); found; found &= found - 1) {
+                    Slot& slot = group.slots[std::countr_zero(found)];
+                    const std::int64_t word = slot.word.load();
+                    if (word > 0) return &slot;
+                    if (arriving(word) && slot.hash.load() == hash) {
+                        settle(hash, {&slot, word});
+                        again = true;
+                    }
+                }
+            }
+            if (!again) return nullptr;
+        }
+    }
+
+    /// The second half: decides once, in a slot that was found for the key. False if the
+    /// slot changed before the decision was stored, or is another key's: look again.
+    template <class Decide>
+    bool update_found(Slot& slot, std::uint64_t hash, Decide decide) noexcept {
+        std::int64_t zero = slot.word.load();
+        // After the word: were it another key's, the exchange would charge that.
+        if (zero <= 0 || slot.hash.load() != hash) return false;
+        std::int64_t next = zero;
+        if (decide(zero, next) && !slot.word.compare_exchange_strong(zero, next)) {
+            return false;
+        }
+        // A key that got the slot meanwhile, with an equal word, was charged; this one is
+        // asked again.
+        return slot.hash.load() == hash;
     }
 
     /// The zero of the key's bucket.
@@ -235,27 +265,6 @@ private:
         for (;;) {
             const std::int64_t next = join_.join(seen, least);
             if (next == seen || word.compare_exchange_weak(seen, next)) return;
-        }
-    }
-
-    /// The slot of the key, or null. The caller must load the hash again after it has
-    /// used the word: if it differs, the word belonged to another key by then.
-    Slot* find(std::uint64_t hash) noexcept {
-        for (;;) {
-            bool again = false;
-            for (const std::size_t number : {first_group(hash), second_group(hash)}) {
-                Group& group = groups_[number];
-                for (unsigned found = group.matches(hash); found; found &= found - 1) {
-                    Slot& slot = group.slots[std::countr_zero(found)];
-                    const std::int64_t word = slot.word.load();
-                    if (word > 0) return &slot;
-                    if (arriving(word) && slot.hash.load() == hash) {
-                        settle(hash, {&slot, word});
-                        again = true;
-                    }
-                }
-            }
-            if (!again) return nullptr;
         }
     }
 

@@ -48,6 +48,33 @@ TEST_CASE("a key whose slot is reclaimed under its hands is asked again") {
     CHECK(table.zero_of(ann) == 60);
 }
 
+TEST_CASE("a key whose slot is given away before its word is read decides nothing there"
+) {
+    SlotTable table{2};
+    const std::uint64_t ann = hash_in(0, 1000);
+    const std::uint64_t bob = hash_in(0, 2000);
+    put(table, ann, 50);
+    for (std::uint64_t id = 0; id < 15; ++id) put(table, hash_in(id % 2, id), 90);
+    resilience::detail::Slot* const slot = table.find(ann);
+    REQUIRE(slot != nullptr);
+    REQUIRE(table.update(bob, 50, [](std::int64_t, std::int64_t& next) {
+        next = 80;
+        return true;
+    }));
+    REQUIRE(table.find(bob) == slot);
+    int decisions = 0;
+    const auto reset = [&](std::int64_t, std::int64_t& next) {
+        ++decisions;
+        next = 10;
+        return true;
+    };
+    CHECK_FALSE(table.update_found(*slot, ann, reset));
+    CHECK(decisions == 0);
+    CHECK(table.zero_of(bob) == 80);
+    CHECK_FALSE(table.update_slot(ann, reset));
+    CHECK(decisions == 0);
+}
+
 TEST_CASE("a key that gets a slot while it is charged elsewhere is charged there") {
     SlotTable table{2};
     for (std::uint64_t id = 0; id < 16; ++id) put(table, hash_in(id % 2, id), 90);
