@@ -77,7 +77,8 @@ struct Scene {
               [this] {
                   if (in_undo) in_undo();
               }},
-         .keys = 100},
+         .keys = 11,  // have two groups
+         .hash_key = detail::HashKey{1, 2}},
         t0};
 };
 
@@ -137,4 +138,24 @@ TEST_CASE("a keyed refund whose key loses its slot meanwhile gives nothing back"
             static_cast<void>(s.limiter.try_acquire(key, 1, full));
         }
     }));
+}
+
+TEST_CASE("a keyed refund that came to nothing takes nothing from that of another key") {
+    // Some of them are in the same group.
+    for (std::uint64_t other = 100; other < 108; ++other) {
+        Scene s;
+        const Reservation reserved = s.limiter.reserve(7, 1, t0);
+        const TimePoint full = t0 + 2h;
+        Reservation others;
+        CHECK_FALSE(s.refund(reserved, t0, [&](int attempt) {
+            if (attempt > 1) return;
+            CHECK(s.limiter.try_acquire(other, 2, full));
+            others = s.limiter.reserve(other, 2, full);
+            for (std::uint64_t key = 200; key < 1200; ++key) {
+                static_cast<void>(s.limiter.try_acquire(key, 1, full));
+            }
+        }));
+        // What arrived in two hours had room in the bucket.
+        CHECK(s.limiter.refund(other, others, full + 2h));
+    }
 }
