@@ -120,8 +120,11 @@ public:
     /** Replaces the options of a policy while it is in use.
 
         @return Whether there is a `Policy` of this name; see @ref find.
-        @throws std::invalid_argument What the policy throws of options that it does not
-            take; its own are unchanged then.
+        @throws std::invalid_argument The policy does not take these options; its own are
+            unchanged then.
+        @throws std::length_error The policy keeps what is replaced, and keeps as much as
+            it may; its options are unchanged then.
+        @throws ... What else the policy throws, such as std::bad_alloc.
     */
     template <class Policy>
     bool reconfigure(std::string_view name, const detail::OptionsOf<Policy>& options)

@@ -69,7 +69,7 @@ std::string change(Registry& registry, const std::string& name, std::uint32_t li
             return "there is no bulkhead " + name;
         }
         return "done";
-    } catch (const std::invalid_argument& e) {
+    } catch (const std::logic_error& e) {
         return e.what();  // nothing has changed
     }
 }
