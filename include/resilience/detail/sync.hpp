@@ -6,8 +6,9 @@
 #include <condition_variable>
 #include <mutex>
 
-// What threads share in the policies is made of these. A test that explores what memory
-// may do puts its own in their place: see tests/unit/weak_memory.
+// What threads share is made of these where tests/unit/weak_memory explores it, by
+// putting its own in their place. CONTRIBUTING.md says where it is made of the standard
+// library's.
 namespace resilience::detail {
 
 template <class T>
