@@ -70,6 +70,8 @@ public:
         options_.correlation_id = correlation_id_;
     }
 
+    /// @throws What the executor threw, if the operation ended at once: nobody else
+    ///     would tell the caller of its end. The handler is destroyed then.
     void start(const std::shared_ptr<TaskQueue>& queue) {
         const auto self = this->shared_from_this();
         queue_ = queue;
@@ -80,7 +82,7 @@ public:
                 if (const auto operation = weak.lock()) operation->cancel();
             });
         }
-        // From here on the context holds the handler, and nothing may fail.
+        // From here on the context holds the handler, and nothing but its end may fail.
         handler_.enlist({self, &handler_});
         waiting_ = self;
         switch (queue->offer_or_wait(*this)) {
@@ -90,10 +92,10 @@ public:
             case Offer::waiting:
                 break;
             case Offer::closed:
-                give_up(std::move(waiting_), Errc::closed);
+                end_at_once(std::move(waiting_), Errc::closed);
                 break;
             default:
-                give_up(std::move(waiting_), Errc::queue_full);
+                end_at_once(std::move(waiting_), Errc::queue_full);
                 break;
         }
     }
@@ -111,6 +113,8 @@ public:
     }
 
 private:
+    using Outside = OutsideHandler<Handler, Value>;
+
     enum class State { waiting, queued, running, ended };
 
     /// What the pool runs, or not.
@@ -136,6 +140,13 @@ private:
     static void give_up(std::shared_ptr<Submit> self, Errc why) {
         self->state_ = State::ended;
         self->handler_.complete(fail(why));
+    }
+
+    static void end_at_once(std::shared_ptr<Submit> self, Errc why) {
+        self->state_ = State::ended;
+        const std::exception_ptr thrown =
+            self->handler_.complete(fail(why), Outside::Unposted::dropped);
+        if (thrown) std::rethrow_exception(thrown);
     }
 
     bool end_queued(Errc why) {
@@ -191,7 +202,7 @@ private:
     std::optional<std::stop_source> stop_;
     std::atomic<State> state_{State::waiting};
     std::shared_ptr<Submit> waiting_;  // itself, while it waits for space
-    OutsideHandler<Handler, Value> handler_;
+    Outside handler_;
 };
 
 /// Starts a submission once its handler is known.
@@ -223,13 +234,17 @@ struct InitiateSubmit {
     @param options The deadline is looked at when the task's turn comes, not before.
 
     @throws std::invalid_argument Names the field of `options` that is out of range.
+    @throws std::bad_alloc There is no memory for the operation.
+    @throws ... What the handler's executor throws when it is given the handler of an
+        operation that ended at once, by Errc::queue_full or Errc::closed. The handler is
+        destroyed then.
 
     @par Completion signature
     `void(Result<T>)`, where `f` returns `T` or `Result<T>`. Called by the handler's own
-    executor, never inline. If that executor throws when it is given the handler on
-    another thread, for want of memory say, the handler is not called: it is destroyed
-    with its context and keeps that at work no more. If `f` had run, the pool counts it as
-    one that threw.
+    executor, never inline. If that executor throws when it is given the handler after
+    the initiation, by a worker, by who closes the pool or by who cancels, for want of
+    memory say, the handler is not called: it is destroyed with its context and keeps that
+    at work no more. If `f` had run, the pool counts it as one that threw.
 
     @par Errors
     @li Errc::queue_full Too many submitters wait: `WorkerPoolOptions::max_waiting`.

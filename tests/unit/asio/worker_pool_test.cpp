@@ -364,11 +364,11 @@ TEST_CASE("async_submit: its io_context may be destroyed at any point of it") {
 }
 
 TEST_CASE("async_submit: a handler that cannot be posted goes with its context") {
-    enum class End { returned, not_run, crowded };
-    for (const End end : {End::returned, End::not_run, End::crowded}) {
+    enum class End { returned, not_run };
+    for (const End end : {End::returned, End::not_run}) {
         CAPTURE(static_cast<int>(end));
-        Scene s{0};
-        if (end != End::returned) s.obstruct(end == End::crowded);
+        Scene s;
+        if (end == End::not_run) s.obstruct(false);
         std::atomic<bool> refuses{true};
         auto handler = [&s, alive = s.alive](Result<int> r) { s.result = std::move(r); };
         const TaskOptions options{.deadline = s.clock.now() + 1s};
@@ -388,6 +388,39 @@ TEST_CASE("async_submit: a handler that cannot be posted goes with its context")
         CHECK_FALSE(s.result);
         s.io.reset();
         CHECK(s.alive.use_count() == 1);
+    }
+}
+
+TEST_CASE("async_submit: throws if it ends at once and the handler cannot be posted") {
+    for (const bool closed : {true, false}) {
+        CAPTURE(closed);
+        Scene s{0};
+        if (closed) {
+            CHECK(finish(*s.pool).clean());
+        } else {
+            s.obstruct(true);
+        }
+        std::atomic<bool> refuses{true};
+        CHECK_THROWS_WITH_AS(
+            async_submit(
+                *s.pool,
+                [] { return 1; },
+                net::bind_cancellation_slot(
+                    s.signal.slot(),
+                    net::bind_executor(
+                        Refusing{*s.io, refuses},
+                        [&s, alive = s.alive](Result<int> r) { s.result = std::move(r); }
+                    )
+                )
+            ),
+            "no more room",
+            std::runtime_error
+        );
+        CHECK(s.alive.use_count() == 1);  // the handler is not kept
+        s.signal.emit(net::cancellation_type::terminal);
+        refuses = false;
+        s.io->run();  // has no work
+        CHECK_FALSE(s.result);
     }
 }
 

@@ -131,12 +131,19 @@ public:
         place_ = operations_->add(std::move(self));
     }
 
+    /// What becomes of a handler that cannot be posted.
+    enum class Unposted {
+        kept,    ///< It is destroyed with its context, which it no longer keeps at work.
+        dropped  ///< It is destroyed with this object.
+    };
+
     /** Posts the handler. At most once, and while somebody else owns this object too.
 
-        @return What the executor threw. The handler was not posted then: it is destroyed
-            with its context, which it no longer keeps at work.
+        @return What the executor threw. The handler was not posted then.
     */
-    std::exception_ptr complete(Value value) noexcept {
+    std::exception_ptr complete(
+        Value value, Unposted unposted = Unposted::kept
+    ) noexcept {
         OutsideOperations::List self;
         if (!operations_->begin_completion(place_, self)) return nullptr;
         std::exception_ptr thrown;
@@ -153,6 +160,8 @@ public:
             thrown = std::current_exception();
         }
         work_.reset();
+        OutsideOperations::List dropped;
+        if (unposted == Unposted::dropped) dropped.swap(self);
         operations_->completed(self);
         return thrown;
     }
