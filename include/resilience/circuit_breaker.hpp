@@ -148,15 +148,20 @@ public:
         ones.
 
         A closed circuit with another window begins anew; otherwise nothing is forgotten,
-        no probe is minted, and times that were set stay. What is replaced (less than 400
-        bytes, and the window if it was replaced) is kept until the breaker is destroyed,
-        since calls may be reading it: this is for operators, not for a control loop, and
-        is refused after a thousand times.
+        no probe is minted, and times that were set stay.
+
+        What is replaced is kept until the breaker is destroyed, since calls may be
+        reading it, so it is refused after a thousand times: less than 400 bytes, and
+        the old window if that was changed. A @ref CountWindow is 4 bytes for each
+        call that it remembers, a @ref TimeWindow 8 for each bucket and stripe, in
+        lines of 64: so up to 33 KiB each time, and 33 MiB in all; by default, 128
+        bytes. Options that were in force before, and since the window was last
+        changed, cost nothing.
 
         @throws std::invalid_argument Names the field that is out of range; nothing has
             changed then.
-        @throws std::length_error The options were replaced 1,000 times; nothing has
-            changed then.
+        @throws std::length_error The options were replaced 1,000 times by others than
+            were in force before; nothing has changed then.
         @throws std::bad_alloc
     */
     void reconfigure(CircuitBreakerOptions options);
@@ -228,7 +233,8 @@ private:
         detail::Generation generation, detail::JudgedEnd end, std::int64_t at
     ) noexcept;
     void tell(Word from, Word to, const CallCounts& counts) noexcept;
-    void adopt(std::unique_ptr<Settings> settings);
+    void adopt(std::unique_ptr<Settings>&& settings);
+    const Settings* kept_like(const Settings& next) const;
 
     void command(detail::BreakerCommand c) noexcept {
         update([&](Word w) { return Law::on_command(w, c); });

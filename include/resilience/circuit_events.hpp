@@ -86,7 +86,8 @@ struct CircuitSnapshot {
     /// Time until an open circuit may be probed; else zero.
     std::chrono::nanoseconds open_for{0};
 
-    /// Times that the options were replaced by others. 1,000 is the most.
+    /// Times that the options were replaced by others than were in force before. 1,000
+    /// is the most.
     std::uint32_t reconfigured = 0;
 };
 

@@ -68,7 +68,8 @@ struct HedgeSnapshot {
     std::uint64_t suppressed = 0;
     /// The delay of the next call; nothing while calls are not hedged.
     std::optional<std::chrono::nanoseconds> delay;
-    /// Times that the options were replaced by others. 1,000 is the most.
+    /// Times that the options were replaced by others than were in force before. 1,000
+    /// is the most.
     std::uint32_t reconfigured = 0;
 };
 
@@ -191,23 +192,24 @@ public:
 
         Calls on their way keep the number of attempts that they began with; each attempt
         from now on waits for the new delay. What was learned of latencies stays, and
-        yields the new quantile at once. What is replaced, less than 100 bytes, is kept
-        until the hedge is destroyed, since calls may be reading it: this is for
-        operators, not for a control loop, and is refused after a thousand times.
+        yields the new quantile at once.
+
+        What is replaced, less than 100 bytes, is kept until the hedge is destroyed, since
+        calls may be reading it, so it is refused after a thousand times. Options that
+        were in force before cost nothing.
 
         @throws std::invalid_argument Names the field that is out of range; nothing has
             changed then.
-        @throws std::length_error The options were replaced 1,000 times; nothing has
-            changed then.
+        @throws std::length_error The options were replaced 1,000 times by others than
+            were in force before; nothing has changed then.
         @throws std::bad_alloc
     */
     void reconfigure(const HedgeOptions& options) {
         checked(options);
-        const auto same = [&](const HedgeOptions& old) { return old == options; };
-        options_.replace_unless(same, [&](const HedgeOptions& old) {
-            const bool other = options.quantile != old.quantile && options.quantile != 0;
-            if (other && latencies_.size() >= kLeastSamples) adapt(options.quantile);
-            return options;
+        const auto same = [&](const HedgeOptions&) { return options; };
+        options_.replace(same, [&](const HedgeOptions& old, const HedgeOptions& next) {
+            const bool other = next.quantile != old.quantile && next.quantile != 0;
+            if (other && latencies_.size() >= kLeastSamples) adapt(next.quantile);
         });
     }
 

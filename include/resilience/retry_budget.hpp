@@ -61,7 +61,8 @@ struct RetryBudgetSnapshot {
     /// Retries of transient failures that could be paid for at once.
     std::uint32_t retries = 0;
 
-    /// Times that the options were replaced by others. 1,000 is the most.
+    /// Times that the options were replaced by others than were in force before. 1,000
+    /// is the most.
     std::uint32_t reconfigured = 0;
 };
 
@@ -219,16 +220,18 @@ public:
         ones. Does nothing if they are those in force.
 
         What is saved up stays, as far as it fits under the new cap; nothing is added.
-        Calls on their way may still be judged by the old options. What is replaced, less
-        than 200 bytes, is kept until the budget is destroyed, since calls may be reading
-        it: this is for operators, not for a control loop, and is refused after a
-        thousand times.
+        Calls on their way may still be judged by the old options.
+
+        What is replaced, less than 200 bytes, is kept until the budget is destroyed,
+        since calls may be reading it, so it is refused after a thousand times. Options
+        that were in force before cost nothing, unless `min_per_sec` or `transient_cost`
+        was changed since.
 
         @param now The current time, from which the new reserve counts.
         @throws std::invalid_argument Names the field that is out of range; nothing has
             changed then.
-        @throws std::length_error The options were replaced 1,000 times; nothing has
-            changed then.
+        @throws std::length_error The options were replaced 1,000 times by others than
+            were in force before; nothing has changed then.
         @throws std::bad_alloc
     */
     void reconfigure(const RetryBudgetOptions& options, TimePoint now = Clock::now());
@@ -243,7 +246,33 @@ private:
         /// What the reserve has brought by then. Goes on where it stood when the options
         /// were replaced, so that the word means the same before and after.
         std::int64_t clock(TimePoint now) const noexcept {
-            return brought + law.clock(detail::nanoseconds_of(now) - origin);
+            return clock_at(detail::nanoseconds_of(now));
+        }
+        std::int64_t clock_at(std::int64_t ns) const noexcept {
+            return brought + law.clock(ns - origin);
+        }
+
+        /// An instant at which other settings may take over.
+        std::int64_t later(TimePoint now) const noexcept {
+            return origin_at(std::max(origin, detail::nanoseconds_of(now)));
+        }
+
+        /// The settings by other options from `now` on. The clock that both have in
+        /// common goes on.
+        Settings changed(const RetryBudgetOptions& to, TimePoint now) const {
+            Settings next{to, origin};
+            next.brought = brought;
+            if (next.law.reserve != law.reserve) {
+                next.origin = later(now);
+                next.brought = clock_at(next.origin);
+            }
+            return next;
+        }
+
+        // All the rest follows from these.
+        bool operator==(const Settings& other) const noexcept {
+            return options == other.options && origin == other.origin &&
+                   brought == other.brought;
         }
 
         detail::BudgetLaw law;
@@ -332,16 +361,13 @@ inline RetryBudget::RetryBudget(const RetryBudgetOptions& options, TimePoint now
 
 inline void RetryBudget::reconfigure(const RetryBudgetOptions& options, TimePoint now) {
     checked(options);
-    const auto same = [&](const Settings& old) { return old.options == options; };
-    settings_.replace_unless(same, [&](const Settings& old) {
-        const std::int64_t at = std::max(old.origin, detail::nanoseconds_of(now));
-        Settings next{options, origin_at(at)};
-        next.brought = old.brought + old.law.clock(next.origin - old.origin);
+    const auto changed = [&](const Settings& old) { return old.changed(options, now); };
+    settings_.replace(changed, [&](const Settings& old, const Settings&) {
         // What went beyond the old cap is lost: a higher one must not bring it back.
+        const std::int64_t clock = old.clock_at(old.later(now));
         std::int64_t zero = zero_.load(std::memory_order_relaxed);
-        while (!exchange(zero, old.law.edge(zero, next.brought))) {
+        while (!exchange(zero, old.law.edge(zero, clock))) {
         }
-        return next;
     });
 }
 

@@ -60,7 +60,8 @@ struct ThrottleSnapshot {
     std::uint64_t accepts = 0;
     /// Share of the requests that is refused now.
     double rejection = 0;
-    /// Times that the options were replaced by others. 1,000 is the most.
+    /// Times that the options were replaced by others than were in force before. 1,000
+    /// is the most.
     std::uint32_t reconfigured = 0;
 };
 
@@ -163,24 +164,23 @@ public:
         With another window, or as many other buckets, it begins anew: nothing is counted
         yet, and calls on their way are counted when they end, not as requests. Otherwise
         nothing is forgotten. Calls that are being decided meanwhile may still be judged
-        and counted by the old options. What is replaced, less than 200 bytes, is kept
-        until the throttle is destroyed, since calls may be reading it: this is for
-        operators, not for a control loop, and is refused after a thousand times.
+        and counted by the old options.
+
+        What is replaced, less than 200 bytes, is kept until the throttle is destroyed,
+        since calls may be reading it, so it is refused after a thousand times. Options
+        that were in force before, and since the throttle last began anew, cost nothing.
 
         @param now The current time; earlier instants count as this one if the throttle
             begins anew.
         @throws std::invalid_argument Names the field that is out of range; nothing has
             changed then.
-        @throws std::length_error The options were replaced 1,000 times; nothing has
-            changed then.
+        @throws std::length_error The options were replaced 1,000 times by others than
+            were in force before; nothing has changed then.
         @throws std::bad_alloc
     */
     void reconfigure(const ThrottleOptions& options, TimePoint now = Clock::now()) {
         checked(options);
-        settings_.replace_unless(
-            [&](const Settings& old) { return old.options == options; },
-            [&](const Settings& old) { return old.changed(options, now); }
-        );
+        settings_.replace([&](const Settings& old) { return old.changed(options, now); });
     }
 
 private:
@@ -225,6 +225,12 @@ private:
                 next.first_lap = static_cast<std::uint16_t>(turn(now).lap + 3);
             }
             return next;
+        }
+
+        // All the rest follows from these.
+        bool operator==(const Settings& other) const noexcept {
+            return options == other.options && origin == other.origin &&
+                   first_lap == other.first_lap;
         }
 
         ThrottleOptions options;

@@ -183,23 +183,41 @@ CircuitSnapshot CircuitBreaker<Observer, Window>::snapshot(TimePoint now) const 
 }
 
 template <class Observer, CallWindow Window>
-void CircuitBreaker<Observer, Window>::adopt(std::unique_ptr<Settings> settings) {
+void CircuitBreaker<Observer, Window>::adopt(std::unique_ptr<Settings>&& settings) {
     kept_.push_back(std::move(settings));
     settings_.store(kept_.back().get(), std::memory_order_release);
 }
 
 template <class Observer, CallWindow Window>
+auto CircuitBreaker<Observer, Window>::kept_like(const Settings& next) const
+    -> const Settings* {
+    for (const auto& kept : kept_) {
+        if (kept->window == next.window && kept->means_the_same_as(next)) {
+            return kept.get();
+        }
+    }
+    return nullptr;
+}
+
+template <class Observer, CallWindow Window>
 void CircuitBreaker<Observer, Window>::reconfigure(CircuitBreakerOptions options) {
     bool is_new = false;
+    // A `trip_if` is copied and destroyed outside the lock: it may call the breaker.
+    options.trip_if = settings().options.trip_if;
+    auto next = std::make_unique<Settings>(options, nullptr);
     {
         const std::lock_guard lock{mutex_};
         const Settings& old = settings();
-        options.trip_if = old.options.trip_if;
-        auto next = std::make_unique<Settings>(options, old.window);
-        if (next->means_the_same_as(old)) return;
-        replacements_.demand_room();
+        next->window = old.window;
         if constexpr (std::constructible_from<Window, const WindowOptions&>) {
             is_new = options.window != old.options.window;
+        }
+        if (const Settings* const kept = is_new ? nullptr : kept_like(*next)) {
+            settings_.store(kept, std::memory_order_release);
+            return;
+        }
+        replacements_.demand_room();
+        if constexpr (std::constructible_from<Window, const WindowOptions&>) {
             if (is_new) next->window = std::make_shared<Window>(options.window);
         }
         adopt(std::move(next));

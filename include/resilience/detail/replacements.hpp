@@ -10,8 +10,8 @@
 
 namespace resilience::detail {
 
-/// Counts how often settings were replaced of which each is kept to the end, and bounds
-/// it. Changed by one thread at a time, read by any.
+/// Counts settings that took the place of others and are kept to the end, and bounds
+/// them. Changed by one thread at a time, read by any.
 class Replacements {
 public:
     static constexpr std::uint32_t kMost = 1000;
@@ -19,7 +19,7 @@ public:
     /// @throws std::length_error There were as many as may be.
     void demand_room() const {
         if (count() >= kMost) {
-            throw std::length_error{"the options were replaced 1000 times"};
+            throw std::length_error{"the options were replaced 1000 times by others"};
         }
     }
 

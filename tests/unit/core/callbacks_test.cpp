@@ -79,6 +79,27 @@ CircuitBreakerOptions opens_at_once() {
     return {.window = ConsecutiveWindowOptions{}, .consecutive_failures = 1};
 }
 
+/// A functor that calls back when it is copied or destroyed, but not for what that does.
+class Handed {
+public:
+    explicit Handed(std::function<void()>& call) : call_{&call} {}
+    Handed(const Handed& other) : call_{other.call_} { back(); }
+    Handed& operator=(const Handed&) = delete;
+    ~Handed() { back(); }
+
+    bool operator()(const CallCounts&) const { return false; }
+
+private:
+    void back() const {
+        if (auto again = std::exchange(*call_, nullptr)) {
+            again();
+            *call_ = std::move(again);
+        }
+    }
+
+    std::function<void()>* call_;
+};
+
 template <class Policy>
 void call(Policy& policy, Verdict verdict, TimePoint now = kStart) {
     auto permit = policy.try_acquire(now);
@@ -106,6 +127,27 @@ TEST_CASE("a trip functor that blocks holds up its own call alone") {
     gate.open();
     blocked.join();
     CHECK(breaker.try_acquire(kStart));
+}
+
+TEST_CASE("a trip functor that calls the breaker when it is copied or destroyed may") {
+    std::function<void()> back;
+    CircuitBreakerOptions options;
+    options.trip_if = Handed{back};
+    CircuitBreaker breaker{options};
+    int called = 0;
+    back = [&] {
+        // Another change each time, and one that was in force before.
+        breaker.reconfigure({.open_for = std::chrono::seconds{100 + ++called}});
+        breaker.reconfigure(opens_at_once());
+    };
+    breaker.reconfigure({.open_for = 1min});
+    CHECK(called > 1);
+    const int before = called;
+    breaker.reconfigure({.open_for = 1min});
+    CHECK(called > before);
+    back = nullptr;
+    breaker.reconfigure({.open_for = 1min});
+    CHECK(breaker.options().open_for == 1min);
 }
 
 TEST_CASE("an observer that blocks holds up its own call alone") {

@@ -191,5 +191,5 @@ TEST_CASE("whatever is changed meanwhile, threads withdraw no more than calls br
     withdrawn += 10 * drain(budget, now);
     CHECK(withdrawn <= kThreads * kCalls);
     CHECK(withdrawn > 0);
-    CHECK(budget.snapshot(now).reconfigured > 100);
+    CHECK(budget.snapshot(now).reconfigured == 2);  // each is kept once
 }
