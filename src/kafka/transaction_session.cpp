@@ -151,8 +151,12 @@ Result<void> TransactionSession::send(
 // I8: no transaction ever follows a failed one on the same producer.
 Failure TransactionSession::give_up(Failure failure) {
     is_open_ = false;
-    const bool fenced = failure == Errc::fenced || client_->is_fenced();
-    if (stage_ == Stage::open && !fenced) client_->abort(abort_timeout);
+    bool fenced = failure == Errc::fenced || client_->is_fenced();
+    if (stage_ == Stage::open && !fenced) {
+        client_->abort(abort_timeout);
+        // It may be the first request that a new owner's fence meets.
+        fenced = client_->is_fenced();
+    }
     client_.reset();
     return failure_at(std::move(failure), stage_, fenced, ledger_);
 }

@@ -76,21 +76,31 @@ bool is_replayed(
 }
 
 net::awaitable<Result<Marks>> read_marks(const Tools& tools, std::string_view kind) {
+    KnownMarks known;
+    const auto read = co_await read_marks(tools, kind, known);
+    if (!read) co_return read.error();
+    co_return std::move(known.marks);
+}
+
+net::awaitable<Result<void>> read_marks(
+    const Tools& tools, std::string_view kind, KnownMarks& known
+) {
     const resilience::kafka::LanePositions positions{
         tools.executor, tools.kafka, tools.lanes};
     TopicReaderOptions options;
     options.topics = {positions.topic()};
+    options.offsets = known.reached;
     options.skip_missing = true;
     options.patience = tools.request.patience;
     TopicReader reader{tools.executor, tools.kafka, std::move(options)};
     const auto opened = co_await reader.open();
-    if (!opened) co_return opened.error();
+    if (!opened) co_return opened;
     const auto prefix = tools.lanes.outbox + '/' + std::string{kind} + '/';
-    Marks marks;
+    auto& marks = known.marks;
     while (true) {
         const auto records = co_await reader.read();
         if (!records) co_return records.error();
-        if (records->empty()) co_return marks;
+        if (records->empty()) break;
         for (const auto& record : *records) {
             if (!record.key || !record.key->starts_with(prefix)) continue;
             if (record.value) {
@@ -100,6 +110,10 @@ net::awaitable<Result<Marks>> read_marks(const Tools& tools, std::string_view ki
             }
         }
     }
+    for (const auto& one : reader.progress()) {
+        known.reached.insert_or_assign(one.partition, one.reached);
+    }
+    co_return Result<void>{};
 }
 
 std::vector<Mark> marks_of_removed(

@@ -9,6 +9,7 @@
 #include <resilience/kafka/topic_reader.hpp>
 
 #include <cstddef>
+#include <cstdint>
 #include <map>
 #include <optional>
 #include <string>
@@ -56,8 +57,24 @@ using Marks = std::map<std::string, std::string, std::less<>>;
 /// Whether the marks tell that the letter was replayed: this event from this place. Pure.
 bool is_replayed(const Marks& marks, const std::string& outbox, const DeadLetter& letter);
 
+/// Marks, and how far the position topic was read for them.
+struct KnownMarks {
+    Marks marks;
+    std::map<resilience::kafka::TopicPartition, std::int64_t> reached;
+};
+
 /// Reads all marks of the outbox under `<outbox>/<kind>/`.
+/// @par Errors
+/// Those of @ref kafka::TopicReader.
 net::awaitable<Result<Marks>> read_marks(const Tools& tools, std::string_view kind);
+
+/// Reads what was added since the marks were read, or everything the first time. After a
+/// failure they are as they were, or nearer to what there is.
+/// @par Errors
+/// Those of @ref kafka::TopicReader.
+net::awaitable<Result<void>> read_marks(
+    const Tools& tools, std::string_view kind, KnownMarks& known
+);
 
 /** The marks that no letter can be asked for by any more, as what the partition keeps
     begins behind it: each as it is taken back. Pure.

@@ -22,7 +22,8 @@ void declare_dlq_replay(host::Config& config, Request& request);
 
 /** Sends dead letters to the topics that their events were meant for, each once.
 
-    @li One replay at a time: a later one fences an earlier one.
+    @li One replay at a time: a later one fences an earlier one, which ends, or else reads
+        the marks again before it sends anything.
     @li With each event a mark goes to the position topic in the same transaction, of the
         letter's place and its event. Marks are read first, so that a replay that was
         killed is simply run again. They are taken back once the topic of dead letters

@@ -15,8 +15,9 @@ namespace resilience::modules::outbox_admin {
 namespace json = boost::json;
 using resilience::kafka::Message;
 
-Replay::Replay(const Tools& tools)
+Replay::Replay(const Tools& tools, std::string kind)
     : tools_(tools),
+      kind_(std::move(kind)),
       positions_(resilience::kafka::LanePositions{
           tools.executor, tools.kafka, tools.lanes}
                      .topic()),
@@ -26,14 +27,22 @@ Replay::Replay(const Tools& tools)
           replay_transactions(tools.lanes.outbox)
       ) {}
 
-net::awaitable<Result<void>> Replay::open() {
-    auto opened = co_await producer_.open();
-    co_return opened;
+net::awaitable<Result<bool>> Replay::ready() {
+    if (is_ready()) co_return false;
+    is_known_ = false;
+    const auto opened = co_await producer_.open();
+    if (!opened) co_return opened.error();
+    const auto read = co_await read_marks(tools_, kind_, known_);
+    if (!read) co_return read.error();
+    is_known_ = true;
+    co_return true;
 }
 
 net::awaitable<Result<void>> Replay::commit(
     const std::vector<DeadLetter>& letters, std::vector<Mark> marks
 ) {
+    // To open here would take the identity from whoever has it, and not know their marks.
+    if (!is_ready()) co_return fail(Errc::internal, "a replay that is not ready");
     std::vector<Message> messages;
     for (const auto& letter : letters) {
         messages.push_back(replay_of(letter));
@@ -48,10 +57,6 @@ net::awaitable<Result<void>> Replay::commit(
              .value = std::move(value),
              .partition = 0}
         );
-    }
-    if (!producer_.is_open()) {
-        auto opened = co_await producer_.open();
-        if (!opened) co_return opened;
     }
     auto done = co_await producer_.commit(std::move(messages));
     co_return done;

@@ -25,15 +25,29 @@ namespace resilience::modules::outbox_admin {
 */
 class Replay {
 public:
-    explicit Replay(const Tools& tools);
+    /// @param kind Of the marks: those under `<outbox>/<kind>/` are read.
+    Replay(const Tools& tools, std::string kind);
 
-    /// From then on no other replay writes, and all marks can be read.
-    net::awaitable<Result<void>> open();
+    /** Opens the producer unless it is open, and then reads the marks: from then on
+        nobody else adds one, or the next @ref commit is fenced.
 
-    /** Sends the letters, in order, and the marks, all in one transaction. Content that a
-        letter had no room for is read from its row.
+        @return Whether somebody else may have written since the last call, so that the
+            marks may say something else.
 
         @par Errors
+        Those of @ref kafka::TransactionalProducer::open and @ref read_marks.
+    */
+    net::awaitable<Result<bool>> ready();
+
+    /// As the last @ref ready found them; without those that were sent since.
+    const Marks& marks() const noexcept { return known_.marks; }
+
+    /** Sends the letters, in order, and the marks, all in one transaction. Content that a
+        letter had no room for is read from its row. After a failure, and some
+        successes, @ref ready must come first; it may always.
+
+        @par Errors
+        @li Errc::internal It is not ready. Nothing was sent.
         @li Errc::not_found The content of a letter is gone.
         @li Those of @ref kafka::TransactionalProducer::commit.
     */
@@ -45,10 +59,14 @@ private:
     net::awaitable<Result<void>> fill(
         const DeadLetter& letter, resilience::kafka::Message& message
     );
+    bool is_ready() const noexcept { return is_known_ && producer_.is_open(); }
 
     const Tools& tools_;
+    std::string kind_;
     std::string positions_;
     resilience::kafka::TransactionalProducer producer_;
+    KnownMarks known_;
+    bool is_known_ = false;
     std::optional<OutboxTable> table_;
 };
 

@@ -3,10 +3,9 @@
 
 #include <host/config.hpp>
 #include <modules/outbox_admin/parked_letters.hpp>
-#include <modules/outbox_admin/replay.hpp>
+#include <modules/outbox_admin/parked_writer.hpp>
 
 #include <resilience/dead_letter.hpp>
-#include <resilience/kafka/lane_positions.hpp>
 #include <resilience/kafka/topic_reader.hpp>
 #include <resilience/postgres/lane_survey.hpp>
 #include <resilience/postgres/unparks.hpp>
@@ -26,7 +25,6 @@ namespace resilience::modules::outbox_admin {
 namespace {
 
 namespace json = boost::json;
-using resilience::kafka::LanePositions;
 using resilience::kafka::TopicReader;
 
 // One transaction takes so many events, or the one that brings them to so many bytes.
@@ -73,38 +71,15 @@ Result<Parking> find_parking(
     );
 }
 
-// An event that its topic refuses.
-struct Refused {
-    std::uint64_t number = 0;
-    std::string event;
-    Failure why;
-};
-
 class Unparking {
 public:
     Unparking(const Tools& tools, Parking parking)
-        : tools_(tools),
-          parking_(std::move(parking)),
-          mark_(unpark_mark_key(tools.lanes.outbox, parking_)),
-          positions_(tools.executor, tools.kafka, tools.lanes),
-          replay_(tools) {}
+        : tools_(tools), parking_(std::move(parking)), writer_(tools, parking_) {}
 
-    // Finds out how far somebody has come before, and fences them.
     net::awaitable<Result<void>> open() {
-        auto opened = co_await replay_.open();
-        if (!opened) co_return opened;
-        const auto marks = co_await read_marks(tools_, "unparked");
-        if (!marks) co_return marks.error();
-        if (const auto mark = marks->find(mark_); mark != marks->end()) {
-            const auto done = decode_unparked(mark->second);
-            if (!done) co_return fail(Errc::corrupt_data, "the mark " + mark_);
-            done_ = *done;
-        }
         const auto by_hand = static_cast<std::uint64_t>(tools_.request.written);
-        if (by_hand <= done_.written) co_return Result<void>{};
-        done_ = {by_hand, {}};
-        auto noted = co_await note();
-        co_return noted;
+        auto opened = co_await writer_.open(by_hand);
+        co_return opened;
     }
 
     net::awaitable<Result<Report>> run() {
@@ -114,22 +89,24 @@ public:
         std::optional<TimePoint> begun;
         std::optional<TimePoint> said;
         while (true) {
-            const auto is_parked = co_await look();
-            if (!is_parked) co_return is_parked.error();
-            if (!*is_parked && !begun) {
+            const auto parked = co_await writer_.parking();
+            if (!parked) co_return parked.error();
+            if (!*parked && !begun) {
                 co_return fail(Errc::not_found, "somebody else has just unparked it");
             }
-            if (!*is_parked) break;
-            if (done_.written > parking_.parked.events) {
+            if (!*parked) break;
+            parking_.parked = **parked;
+            const auto before = writer_.done().written;
+            if (before > parking_.parked.events) {
                 co_return fail(
                     Errc::corrupt_data,
-                    "more events of the parking were written than it has, says " + mark_
+                    "more events of the parking were written than it has, by their mark"
                 );
             }
-            if (done_.written < parking_.parked.events) {
+            if (before < parking_.parked.events) {
                 const auto written = co_await write();
                 if (!written) co_return written.error();
-                if (refused_) co_return report(false);
+                if (writer_.refused()) co_return report(false);
                 said.reset();
             }
             const auto now = Clock::now();
@@ -139,7 +116,7 @@ public:
                 co_return why;
             }
             if (!said || now - *said >= repeat_interval) {
-                const UnparkWord word{parking_.parked.since, done_.written};
+                const UnparkWord word{parking_.parked.since, writer_.done().written};
                 const auto told = co_await resilience::postgres::request_unpark(
                     *connection_, parking_.lane, word
                 );
@@ -149,36 +126,12 @@ public:
             net::steady_timer timer{tools_.executor, look_interval};
             co_await timer.async_wait(net::use_awaitable);
         }
-        std::vector<Mark> over;
-        over.push_back({mark_, std::nullopt});
-        const std::vector<DeadLetter> none;
-        const auto forgotten = co_await replay_.commit(none, std::move(over));
+        const auto forgotten = co_await writer_.forget();
         if (!forgotten) co_return forgotten.error();
         co_return report(true);
     }
 
 private:
-    net::awaitable<Result<void>> note() {
-        std::vector<Mark> marks;
-        marks.push_back({mark_, encode(done_)});
-        const std::vector<DeadLetter> none;
-        auto noted = co_await replay_.commit(none, std::move(marks));
-        co_return noted;
-    }
-
-    // Whether the position has the parking yet, and how many events.
-    net::awaitable<Result<bool>> look() {
-        const auto position = co_await positions_.last(parking_.lane);
-        if (!position) co_return position.error();
-        if (!*position) co_return fail(Errc::corrupt_data, "the lane's position is gone");
-        const auto& parked = (*position)->parked;
-        const auto same =
-            std::ranges::find(parked, parking_.parked.since, &ParkedKey::since);
-        if (same == parked.end()) co_return false;
-        parking_.parked = *same;
-        co_return true;
-    }
-
     // Writes the events that are put aside by now.
     net::awaitable<Result<void>> write() {
         resilience::kafka::TopicReaderOptions options;
@@ -187,7 +140,7 @@ private:
         TopicReader reader{tools_.executor, tools_.kafka, std::move(options)};
         const auto opened = co_await reader.open();
         if (!opened) co_return opened.error();
-        ParkedLetters letters{parking_, done_, most_waiting};
+        ParkedLetters letters{parking_, writer_.done(), most_waiting};
         while (true) {
             auto records = co_await reader.read();
             if (!records) co_return records.error();
@@ -199,12 +152,12 @@ private:
             while (true) {
                 const auto chunk = letters.take(chunk_events, chunk_bytes);
                 if (chunk.empty()) break;
-                const auto sent = co_await send(chunk);
+                const auto sent = co_await writer_.send(chunk);
                 if (!sent) co_return sent.error();
-                if (refused_) co_return Result<void>{};
+                if (writer_.refused()) co_return Result<void>{};
             }
         }
-        if (done_.written >= parking_.parked.events) co_return Result<void>{};
+        if (writer_.done().written >= parking_.parked.events) co_return Result<void>{};
         co_return fail(
             Errc::not_found,
             fmt::format(
@@ -216,32 +169,6 @@ private:
                 default_park_suffix
             )
         );
-    }
-
-    // All at once, or one by one where one of them is refused.
-    net::awaitable<Result<void>> send(const std::vector<DeadLetter>& chunk) {
-        const auto all = co_await send_as_one(chunk);
-        if (all || !blames_letter(all.error())) co_return all;
-        for (const auto& letter : chunk) {
-            const std::vector<DeadLetter> one{letter};
-            const auto done = co_await send_as_one(one);
-            if (done) continue;
-            if (!blames_letter(done.error())) co_return done;
-            refused_ = Refused{done_.written + 1, letter.event, done.error()};
-            break;
-        }
-        co_return Result<void>{};
-    }
-
-    net::awaitable<Result<void>> send_as_one(const std::vector<DeadLetter>& letters) {
-        const Unparked next{done_.written + letters.size(), letters.back().event};
-        std::vector<Mark> marks;
-        marks.push_back({mark_, encode(next)});
-        auto done = co_await replay_.commit(letters, std::move(marks));
-        if (!done) co_return done;
-        done_ = next;
-        sent_ += letters.size();
-        co_return done;
     }
 
     net::awaitable<Result<Report>> late() {
@@ -257,7 +184,7 @@ private:
                 "lane {} has not ended the parking yet, of which {} events are in their "
                 "topic: {}",
                 parking_.lane,
-                done_.written,
+                writer_.done().written,
                 is_owned
                     ? "if writers of the key put more aside all the time, stop them; "
                       "then run it again"
@@ -268,6 +195,7 @@ private:
 
     Report report(bool is_unparked) const {
         const auto& parked = parking_.parked;
+        const auto& refused = writer_.refused();
         Report made;
         made.json = {
             {"lane", parking_.lane},
@@ -275,8 +203,8 @@ private:
             {"key", parked.key},
             {"since", parked.since},
             {"events", parked.events},
-            {"sent", sent_},
-            {"written", done_.written},
+            {"sent", writer_.sent()},
+            {"written", writer_.done().written},
             {"unparked", is_unparked}};
         made.text = fmt::format(
             "key {} of topic {} in lane {}: {} of {} parked events are in their topic, "
@@ -285,24 +213,24 @@ private:
             parked.key,
             parked.topic,
             parking_.lane,
-            done_.written,
+            writer_.done().written,
             parked.events,
-            sent_
+            writer_.sent()
         );
-        if (refused_) {
+        if (refused) {
             made.json["refused"] = json::object{
-                {"number", refused_->number},
-                {"event", refused_->event},
-                {"error", refused_->why.message()}};
+                {"number", refused->number},
+                {"event", refused->event},
+                {"error", refused->why.message()}};
             made.text += fmt::format(
                 "event {}, number {}, is refused: {}\nmend the topic and run it again; "
                 "or "
                 "write the event by hand or leave it out, and run it again with "
                 "--written={}\n",
-                refused_->event,
-                refused_->number,
-                refused_->why.message(),
-                refused_->number
+                refused->event,
+                refused->number,
+                refused->why.message(),
+                refused->number
             );
         }
         made.text += is_unparked ? "it is unparked: later events go to their topic\n"
@@ -313,13 +241,8 @@ private:
 
     const Tools& tools_;
     Parking parking_;
-    std::string mark_;
-    LanePositions positions_;
-    Replay replay_;
+    ParkedWriter writer_;
     std::optional<resilience::postgres::Connection> connection_;
-    Unparked done_;
-    std::uint64_t sent_ = 0;
-    std::optional<Refused> refused_;
 };
 
 }  // namespace

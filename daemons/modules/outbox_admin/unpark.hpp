@@ -16,7 +16,8 @@ void declare_unpark(host::Config& config, Request& request);
 /** Brings the parked events of a key to their topic, each once and in their order, and
     then has the relay that owns the lane deliver later ones there again.
 
-    @li One unparking or replay at a time: a later one fences an earlier one.
+    @li One unparking or replay at a time: a later one fences an earlier one. Where that
+        one finds another mark than its own it ends.
     @li With the events goes a mark, in the same transactions, of how many are written.
         Marks are read first, so that a run that was killed is simply repeated.
     @li The word that ends the parking (@ref postgres::request_unpark) counts the events
@@ -32,6 +33,7 @@ void declare_unpark(host::Config& config, Request& request);
     @li Errc::timed_out No relay has ended the parking in time. All events that the
         message counts are in their topic; a word that was given stays, and is void if
         more are put aside.
+    @li Errc::fenced Somebody else unparks or replays, too. It may be run again.
     @li Errc::corrupt_data There are two events of one number. Nobody guesses which one
         counts.
     @li Those of @ref Replay, @ref kafka::TopicReader, @ref kafka::LanePositions and the
