@@ -98,12 +98,16 @@ std::vector<DeadLetter> ParkedLetters::take(std::size_t most, std::size_t bytes)
     while (taken.size() < most && sum < bytes) {
         const auto first = waiting_.find(next_);
         if (first == waiting_.end()) break;
+        // How much the row has of it is not known here.
+        const bool goes_alone = first->second.is_left_out;
+        if (goes_alone && !taken.empty()) break;
         const auto size = size_of(first->second.record);
         sum += size;
         bytes_ -= size;
         taken.push_back(std::move(first->second));
         waiting_.erase(first);
         ++next_;
+        if (goes_alone) break;
     }
     return taken;
 }

@@ -62,7 +62,8 @@ public:
     Result<void> add(resilience::kafka::Record record);
 
     /// Takes the events that follow the last one taken: none, if the next one was not
-    /// added. Ends with the one that brings them to so many or so many bytes.
+    /// added. Ends with the one that brings them to so many or so many bytes. One whose
+    /// content is in its row alone is taken alone.
     std::vector<DeadLetter> take(std::size_t most, std::size_t bytes);
 
     /// The number of the event that would be taken next.

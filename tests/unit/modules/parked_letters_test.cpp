@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include <modules/outbox_admin/parked_letters.hpp>
+#include <modules/outbox_admin/parked_writer.hpp>
 
 #include <doctest/doctest.h>
 
@@ -53,6 +54,32 @@ TEST_CASE("parked events are taken in the order of their numbers, whatever they 
     CHECK(names(letters.take(9, 1)) == Names{"c"});
     CHECK(names(letters.take(9, 1000)) == Names{"d"});
     CHECK(letters.next() == 5);
+}
+
+TEST_CASE("an event whose content is in its row alone is taken alone") {
+    ParkedLetters letters{parking, {}, 10000};
+    for (int number = 1; number <= 5; ++number) {
+        auto one = record(number, std::string(1, static_cast<char>('a' + number - 1)));
+        if (number == 3 || number == 4) {
+            one.headers.emplace_back("dead_letter_content", "left out");
+        }
+        CHECK(letters.add(one).has_value());
+    }
+    CHECK(names(letters.take(9, 10000)) == Names{"a", "b"});
+    CHECK(names(letters.take(9, 10000)) == Names{"c"});
+    CHECK(names(letters.take(9, 10000)) == Names{"d"});
+    CHECK(names(letters.take(9, 10000)) == Names{"e"});
+}
+
+TEST_CASE("after a transaction that has no time or room for its events fewer are tried") {
+    CHECK(fewer_letters(fail(Errc::timed_out), 500) == 250);
+    CHECK(fewer_letters(fail(Errc::queue_full), 3) == 1);
+    CHECK_FALSE(fewer_letters(fail(Errc::timed_out), 1).has_value());
+    CHECK(fewer_letters(fail(Errc::too_large), 500) == 1);
+    CHECK_FALSE(fewer_letters(fail(Errc::too_large), 1).has_value());
+    for (const auto ends : {Errc::timed_out_in_doubt, Errc::fenced, Errc::aborted}) {
+        CHECK_FALSE(fewer_letters(fail(ends), 500).has_value());
+    }
 }
 
 TEST_CASE("events of another parking, lane, key or topic are no part of it") {
