@@ -59,7 +59,7 @@ net::awaitable<Result<void>> LaneHold::commit(
     auto done = co_await held.producer->commit(events, next);
     // Nothing of it was delivered; the producer was only replaced, as after a suspicion.
     for (int tries = 0; tries < 3 && !done && done.error() == Errc::aborted; ++tries) {
-        const auto again = co_await held.producer->take_over();
+        const auto again = co_await take_over_again(held);
         if (!again) co_return again.error();
         done = co_await held.producer->commit(events, next);
     }
@@ -67,9 +67,19 @@ net::awaitable<Result<void>> LaneHold::commit(
     if (done) held.position = std::move(next);
     if (done || !detail::blames_content(done.error())) co_return done;
     // I8: the producer goes on after a take-over alone. Nothing of it was delivered.
-    const auto again = co_await held.producer->take_over();
+    const auto again = co_await take_over_again(held);
     if (!again) co_return again.error();
     co_return done;
+}
+
+// What follows is made for the position that is known here.
+net::awaitable<Result<void>> LaneHold::take_over_again(Lane& held) {
+    const auto position = co_await held.producer->take_over();
+    if (!position) co_return position.error();
+    if (*position == held.position) co_return Result<void>{};
+    co_return fail(
+        Errc::fenced, "somebody else had the lane meanwhile: end relays, and run it again"
+    );
 }
 
 }  // namespace resilience::modules::outbox_admin

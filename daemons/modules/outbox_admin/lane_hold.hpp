@@ -47,8 +47,9 @@ public:
         `batch_seq` and `lane_seq` are set here. May be without events.
 
         @par Errors
-        Those of LaneProducer::commit. Where an event is to blame, others can be delivered
-        after it (@ref refusals); else nothing more can.
+        Those of LaneProducer::commit; Errc::fenced also when the lane is no longer at
+        @ref position, as somebody else had it meanwhile. Where an event is to blame,
+       others can be delivered after it (@ref refusals); else nothing more can.
     */
     net::awaitable<Result<void>> commit(
         int lane, std::span<const WindowEvent> events, LanePosition next
@@ -65,6 +66,8 @@ private:
         std::optional<LanePosition> position;
         std::vector<LaneRefusal> refusals;
     };
+
+    static net::awaitable<Result<void>> take_over_again(Lane& held);
 
     const Tools& tools_;
     resilience::postgres::LaneLocks locks_;
