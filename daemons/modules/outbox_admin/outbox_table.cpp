@@ -24,6 +24,8 @@ constexpr const char* settle_plans =
 // Of each statement of a slice, $1 is where the one before it ended and $2 how many rows
 // it has. The first column is where it ends; there is no row behind the last slice.
 
+constexpr const char* newest_row = "SELECT coalesce(max(seq), 0) FROM outbox_events";
+
 constexpr const char* topics_of_slice =
     "WITH slice AS MATERIALIZED (SELECT seq, topic FROM outbox_events "
     "WHERE seq > $1 ORDER BY seq LIMIT $2) "
@@ -91,8 +93,14 @@ net::awaitable<Result<void>> OutboxTable::walk(
     std::optional<std::int64_t> more,
     std::function<Result<bool>(const Rows&)> take
 ) {
+    // Writers would keep it behind them for ever.
+    const auto newest =
+        co_await connection_.async_execute(newest_row, parameters(), net::use_awaitable);
+    if (!newest) co_return newest.error();
+    const auto end = (*newest)[0].int64(0);
+    if (!end) co_return end.error();
     std::int64_t after = 0;
-    while (true) {
+    while (after < *end) {
         auto values = parameters(after, rows_at_once_);
         if (more) values.emplace_back(*more);
         const auto rows = co_await connection_.async_execute(
@@ -113,6 +121,7 @@ net::awaitable<Result<void>> OutboxTable::walk(
         if (!*goes_on) co_return Result<void>{};
         after = *last;
     }
+    co_return Result<void>{};
 }
 
 net::awaitable<Result<std::int64_t>> OutboxTable::add_up(const char* statement) {

@@ -22,7 +22,8 @@ namespace resilience::modules::outbox_admin {
     What concerns the whole table goes through it in the order of `seq`, in slices of
     Request::rows_at_once rows. Each slice is one statement, which finds its rows by an
     index, is a transaction of its own and must be done within `DB_TIMEOUT`: the time of
-    all of them grows with the table, that of none does.
+    all of them grows with the table, that of none does. The slice with the row that was
+    the last when it began is the last one, however fast others write.
 
     @par Errors of each operation
     Those of the database.
