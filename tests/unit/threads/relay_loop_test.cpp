@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "embedded_users.hpp"
+#include "unit/modules/embedded_users.hpp"
 
 #include <host/app.hpp>
 #include <modules/backing/kafka.hpp>
