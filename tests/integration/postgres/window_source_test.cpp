@@ -269,7 +269,7 @@ TEST_CASE(
     auto connection = schema.options();
     connection.extra.front().second +=
         " -cbytea_output=escape -cdatestyle=SQL,DMY -ctimezone=Asia/Kathmandu";
-    std::vector<WallClock::time_point> times;
+    std::vector<resilience::WallClock::time_point> times;
     for (const auto& options : {schema.options(), connection}) {
         run([&](net::io_context& context) -> net::awaitable<void> {
             pg::OutboxWindowSource source{
