@@ -11,6 +11,7 @@
 
 #include <resilience/detail/adaptive_law.hpp>
 #include <resilience/detail/limit_sampler.hpp>
+#include <resilience/detail/saturated_add.hpp>
 
 #include <atomic>
 #include <cassert>
@@ -185,7 +186,7 @@ private:
 
     void finish(TimePoint start, Verdict verdict, TimePoint now) noexcept {
         const Word before = word_.fetch_sub(kCall, std::memory_order_release);
-        const std::chrono::nanoseconds took = now - start;
+        const std::chrono::nanoseconds took = detail::saturated_span(start, now);
         const auto sample =
             detail::sample_of(verdict, took, timeout_.load(std::memory_order_relaxed));
         // What began under another load than the one to be measured is no measure of it.
@@ -209,9 +210,8 @@ private:
         {
             const std::unique_lock lock{mutex_, std::try_to_lock};
             if (!lock) return;
-            const auto fate = law_.fate(
-                state_, {due_, stale_, enough_}, sampler_.ends(), sampler_.peak(), now
-            );
+            const auto fate =
+                law_.fate(state_, {due_, stale_, enough_}, sampler_.so_far(), now);
             if (fate == detail::WindowFate::goes_on) {
                 if (now >= stale_.load()) stale_.store(law_.stale_from(now));
                 return;

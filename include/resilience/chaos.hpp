@@ -27,7 +27,8 @@ struct ChaosOptions {
     /// default 0.
     double fault_rate = 0;
 
-    /// What those calls fail with. Not zero, which is no failure; default unavailable.
+    /// What those calls fail with: one of the enumerators of @ref Errc; default
+    /// unavailable.
     Errc fault = Errc::unavailable;
 
     /// Share of the calls that end with the policy's outcome instead of being made. 0 to
@@ -216,7 +217,10 @@ void Chaos<Outcome, Observer>::check(const ChaosOptions& options) {
     };
     require(is_rate(options.fault_rate), "ChaosOptions::fault_rate must be 0 to 1");
     require(is_rate(options.outcome_rate), "ChaosOptions::outcome_rate must be 0 to 1");
-    require(options.fault != Errc{}, "ChaosOptions::fault must be a failure");
+    require(
+        options.fault >= Errc::unavailable && options.fault <= Errc::history_changed,
+        "ChaosOptions::fault must be one of the failures of Errc"
+    );
     require(
         options.fault_rate + options.outcome_rate <= 1.0,
         "ChaosOptions::outcome_rate must not be more than fault_rate leaves"

@@ -45,11 +45,15 @@ namespace resilience {
     half-open, and none is counted that said nothing about the peer.
 
     All that changes is one 64-bit word, and what the window counts: no timer, no thread,
-    no lock. Time is an argument. Transitions happen when a call, or @ref poll, finds that
-    they are due.
+    no lock. Time is an argument, except of a permit's destructor. Transitions happen when
+   a call, or @ref poll, finds that they are due.
 
     @tparam Observer Sees the events of `circuit_events.hpp`; see @ref NoObserver.
     @tparam Window What remembers the calls; by default the one that the options choose.
+    @tparam TimeSource Its `now()` is read when a permit is destroyed, or given up without
+        an instant, and never else. May be a reference, such as to a
+        `testing::ManualClock`: whoever passes instants of another clock than @ref Clock
+        names it here.
 
     @par Thread safety
     Distinct objects: safe. Shared objects: safe; all but @ref reconfigure are lock-free
@@ -68,7 +72,10 @@ namespace resilience {
     std::move(permit).done(classify(error).verdict);
     @endcode
 */
-template <class Observer = NoObserver, CallWindow Window = detail::ChosenWindow>
+template <
+    class Observer = NoObserver,
+    CallWindow Window = detail::ChosenWindow,
+    class TimeSource = Clock>
 class alignas(64) CircuitBreaker {
 public:
     using Permit = detail::CircuitPermit<CircuitBreaker>;
@@ -81,18 +88,25 @@ public:
         @throws std::bad_alloc
     */
     explicit CircuitBreaker(
-        const CircuitBreakerOptions& options = {}, Observer observer = {}
+        const CircuitBreakerOptions& options = {},
+        Observer observer = {},
+        TimeSource time = {}
     ) requires std::constructible_from<Window, const WindowOptions&>
         : CircuitBreaker{
-              options, std::make_shared<Window>(options.window), std::move(observer)} {}
+              options,
+              std::make_shared<Window>(options.window),
+              std::forward<Observer>(observer),
+              std::forward<TimeSource>(time)} {}
 
     /// Makes a closed circuit with a window of the user's; `options.window` is not used.
     CircuitBreaker(
         const CircuitBreakerOptions& options,
         std::shared_ptr<Window> window,
-        Observer observer = {}
+        Observer observer = {},
+        TimeSource time = {}
     )
-        : observer_{std::move(observer)} {
+        : observer_(std::forward<Observer>(observer)),
+          time_(std::forward<TimeSource>(time)) {
         adopt(std::make_unique<Settings>(options, std::move(window)));
     }
 
@@ -232,6 +246,7 @@ private:
     void settle_probe(
         detail::Generation generation, detail::JudgedEnd end, std::int64_t at
     ) noexcept;
+    void forget(detail::Generation generation, Window& window) noexcept;
     void tell(Word from, Word to, const CallCounts& counts) noexcept;
     void adopt(std::unique_ptr<Settings>&& settings);
     const Settings* kept_like(const Settings& next) const;
@@ -241,15 +256,17 @@ private:
     }
 
     // Applies `next` until the word is what it was applied to; returns the new word.
+    // `next` may judge by settings that are older than the word; what comes after it may
+    // not.
     template <class Next>
     Word update(Next next, const CallCounts& counts = {}) noexcept {
-        std::uint64_t seen = word_.load(std::memory_order_acquire);
+        std::uint64_t seen = word_.load(std::memory_order_relaxed);
         for (;;) {
             const Word from{seen};
             const Word to = next(from);
             if (to == from) return to;
             if (word_.compare_exchange_weak(
-                    seen, to.bits(), std::memory_order_acq_rel, std::memory_order_acquire
+                    seen, to.bits(), std::memory_order_seq_cst, std::memory_order_relaxed
                 )) {
                 tell(from, to, counts);
                 return to;
@@ -260,6 +277,7 @@ private:
     detail::Atomic<std::uint64_t> word_{0};
     detail::Atomic<const Settings*> settings_{nullptr};
     [[no_unique_address]] Observer observer_;
+    [[no_unique_address]] TimeSource time_;
 
     alignas(64) detail::FailureRun run_;
 
@@ -271,6 +289,10 @@ private:
 CircuitBreaker(CircuitBreakerOptions)->CircuitBreaker<>;
 template <class Observer>
 CircuitBreaker(CircuitBreakerOptions, Observer) -> CircuitBreaker<Observer>;
+template <class Observer, class TimeSource>
+requires requires(TimeSource& time) { time.now(); }
+CircuitBreaker(CircuitBreakerOptions, Observer, TimeSource&&)
+    ->CircuitBreaker<Observer, detail::ChosenWindow, TimeSource>;
 
 }  // namespace resilience
 

@@ -15,7 +15,10 @@ namespace resilience {
 /** Where policies that wait on a thread get time, sleep and randomness from.
 
     A class of this shape can replace it, such as the one of
-    `<resilience/testing/virtual_environment.hpp>`, which moves a clock by hand.
+    `<resilience/testing/virtual_environment.hpp>`, which moves a clock by hand. One whose
+    instants are not those of @ref Clock says so by `static constexpr bool is_virtual =
+    true`; then whoever waits for a slot sleeps by its `sleep_until`, which must be
+    `noexcept`, until the end of the wait.
 
     @par Thread safety
     Safe: it holds no state.

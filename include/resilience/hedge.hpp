@@ -114,6 +114,11 @@ struct HedgeWon {
     `<resilience/asio/hedge.hpp>`. When the caller gets the end of the call, the other
     attempts have been cancelled and have ended.
 
+    There is no form for functions that block: one that lost could not be ended, so the
+    caller would wait for the slow attempt or leave it behind with a thread. A thread
+    waits for an asynchronous operation instead, as by `net::use_future`; or it retries
+    after a short @ref Timeout, one attempt after the other.
+
     @tparam Observer Sees @ref HedgeStarted, @ref HedgeSuppressed and @ref HedgeWon.
 
     @par Thread safety

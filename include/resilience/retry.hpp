@@ -37,7 +37,9 @@ public:
         RetryBudget* budget = nullptr,
         Observer observer = {}
     )
-        : policy_(options), budget_(budget), observer_(std::move(observer)) {}
+        : policy_(options),
+          budget_(budget),
+          observer_(std::forward<Observer>(observer)) {}
 
     const RetryPolicy& policy() const noexcept { return policy_; }
     RetryBudget* budget() const noexcept { return budget_; }

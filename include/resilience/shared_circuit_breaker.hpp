@@ -19,10 +19,13 @@ namespace resilience {
     @par Thread safety
     As of @ref CircuitBreaker. Assigning to a handle that others use: unsafe.
 */
-template <class Observer = NoObserver, CallWindow Window = detail::ChosenWindow>
+template <
+    class Observer = NoObserver,
+    CallWindow Window = detail::ChosenWindow,
+    class TimeSource = Clock>
 class SharedCircuitBreaker {
 public:
-    using Breaker = CircuitBreaker<Observer, Window>;
+    using Breaker = CircuitBreaker<Observer, Window, TimeSource>;
 
     /// As @ref CircuitPermit, and keeps the breaker alive until it has ended.
     class [[nodiscard]] Permit {
@@ -65,9 +68,13 @@ public:
 
     /// Makes a breaker; throws as its constructor does.
     explicit SharedCircuitBreaker(
-        const CircuitBreakerOptions& options = {}, Observer observer = {}
+        const CircuitBreakerOptions& options = {},
+        Observer observer = {},
+        TimeSource time = {}
     )
-        : breaker_{std::make_shared<Breaker>(options, std::move(observer))} {}
+        : breaker_{std::make_shared<Breaker>(
+              options, std::forward<Observer>(observer), std::forward<TimeSource>(time)
+          )} {}
 
     /// Shares a breaker made elsewhere; not null.
     explicit SharedCircuitBreaker(std::shared_ptr<Breaker> breaker) noexcept
@@ -90,6 +97,10 @@ private:
 SharedCircuitBreaker(CircuitBreakerOptions)->SharedCircuitBreaker<>;
 template <class Observer>
 SharedCircuitBreaker(CircuitBreakerOptions, Observer) -> SharedCircuitBreaker<Observer>;
+template <class Observer, class TimeSource>
+requires requires(TimeSource& time) { time.now(); }
+SharedCircuitBreaker(CircuitBreakerOptions, Observer, TimeSource&&)
+    ->SharedCircuitBreaker<Observer, detail::ChosenWindow, TimeSource>;
 
 }  // namespace resilience
 

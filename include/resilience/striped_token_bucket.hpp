@@ -7,6 +7,7 @@
 #include <resilience/rate_limiter.hpp>
 #include <resilience/token_bucket.hpp>
 
+#include <resilience/detail/sync.hpp>
 #include <resilience/detail/thread_stripe.hpp>
 
 #include <algorithm>
@@ -141,7 +142,7 @@ private:
 
     struct alignas(64) Stripe {
         // Tokens, and whether a thread is fetching more: two would bring too many.
-        std::atomic<std::uint32_t> tokens{0};
+        detail::Atomic<std::uint32_t> tokens{0};
     };
 
     static std::uint32_t stripes_of(const StripedTokenBucketOptions& options);

@@ -165,7 +165,7 @@ WorkerPool<Observer, Now>::WorkerPool(
     const WorkerPoolOptions& options, Observer observer, Now now
 )
     : options_{detail::checked(options)},
-      observer_{std::move(observer)},
+      observer_(std::forward<Observer>(observer)),
       now_{std::move(now)},
       queue_{std::make_shared<detail::TaskQueue>(options_)},
       counters_{std::make_unique<detail::TaskCounters[]>(options_.threads + 1)} {

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include <resilience/asio/timeout.hpp>
 #include <resilience/asio/timer.hpp>
+#include <resilience/bulkhead.hpp>
+#include <resilience/circuit_breaker.hpp>
 #include <resilience/testing/allocation_counter.hpp>
 #include <resilience/testing/cancel_everywhere.hpp>
 #include <resilience/testing/manual_clock.hpp>
@@ -59,6 +61,13 @@ TEST_CASE("docs/testing.md: time") {
     clock.advance(1min);
     CHECK(bucket.try_acquire(1, clock.now()));
     //]
+
+    //[source
+    CircuitBreaker breaker{{.open_for = 10s}, NoObserver{}, clock};
+    Bulkhead<NoObserver, testing::ManualClock&> bulkhead{{.limit = 8}, {}, clock};
+    //]
+    CHECK(breaker.try_acquire(clock.now()));
+    CHECK(bulkhead.try_acquire());
 
     //[virtual
     net::io_context context;

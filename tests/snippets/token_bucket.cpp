@@ -1,8 +1,15 @@
 // SPDX-License-Identifier: MIT
 // The code of docs/token-bucket.md.
+#include <resilience/asio/limiter.hpp>
 #include <resilience/rate_limiter.hpp>
 #include <resilience/striped_token_bucket.hpp>
+#include <resilience/testing/virtual_time.hpp>
 #include <resilience/token_bucket.hpp>
+
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <boost/asio/io_context.hpp>
 
 #include <doctest/doctest.h>
 
@@ -72,6 +79,45 @@ TEST_CASE("docs/token-bucket.md: more") {
     const bool all_back = bucket.refund(later, now);  // not used after all
     //]
     CHECK(all_back);
+}
+
+TEST_CASE("docs/token-bucket.md: wait") {
+    namespace net = boost::asio;
+    using resilience::async_acquire;
+    using resilience::Result;
+    net::io_context context;
+    resilience::testing::VirtualTime time{context};
+    int sent = 0;
+    const auto send = [&]() -> net::awaitable<void> {
+        ++sent;
+        co_return;
+    };
+    //[wait
+    TokenBucket bucket{{.tokens = 10, .period = 1s, .burst = 1, .max_debt = 5}};
+
+    auto send_in_turn = [&]() -> net::awaitable<Result<void>> {
+        const Result<void> turn = co_await async_acquire(bucket, 1, {.max_wait = 300ms});
+        if (!turn) co_return turn.error();  // rate_limited, with retry_after
+        co_await send();
+        co_return turn;
+    };
+    //]
+    std::chrono::nanoseconds retry_after{0};
+    for (int i = 0; i < 5; ++i) {
+        net::co_spawn(
+            context,
+            [&]() -> net::awaitable<void> {
+                const Result<void> result = co_await send_in_turn();
+                if (!result) retry_after = result.error().retry_after;
+            },
+            net::detached
+        );
+    }
+    const TimePoint start = time.now();
+    time.run();
+    CHECK(sent == 4);
+    CHECK(retry_after == 100ms);
+    CHECK(time.now() - start == 300ms);
 }
 
 TEST_CASE("docs/token-bucket.md: reconfigure") {

@@ -123,19 +123,24 @@ struct AdaptiveLaw {
         return saturated_add(now, kLongest * options.window);
     }
 
-    /// What becomes of a window in which so many calls have ended, and at most `peak`
-    /// were in flight. One that fills slowly because calls are slow goes on; one that
-    /// does so because there are few is forgotten.
+    /// What becomes of a window in which that has ended which `w` tells. One that fills
+    /// slowly because calls are slow goes on, but a measurement for no longer than such
+    /// calls take; one that does so because there are few is forgotten.
     constexpr WindowFate fate(
         const AdaptiveState& s,
         const WindowSpan& span,
-        std::uint32_t ends,
-        std::uint32_t peak,
+        const LimitWindow& w,
         TimePoint now
     ) const noexcept {
-        if (now >= span.due && ends >= span.enough) return WindowFate::counts;
-        const bool stale = now >= span.stale && !in_use(s, peak);
-        return stale ? WindowFate::is_forgotten : WindowFate::goes_on;
+        if (now >= span.due && w.samples + w.drops >= span.enough) {
+            return WindowFate::counts;
+        }
+        if (now < span.stale) return WindowFate::goes_on;
+        if (s.probing && now >= longest_probe(s, span, w)) {
+            return w.samples >= options.min_samples ? WindowFate::counts
+                                                    : WindowFate::is_forgotten;
+        }
+        return in_use(s, w.peak) ? WindowFate::goes_on : WindowFate::is_forgotten;
     }
 
     /// The state after a window that counts.
@@ -155,6 +160,13 @@ struct AdaptiveLaw {
         } else if (w.samples > 0) {
             if (s.baseline.count() == 0) s.baseline = w.mean;
             next = by_gradient(s, w.mean);
+            // So few were in flight because no more came, so this was a measurement, and
+            // nobody was refused for it.
+            if (w.samples >= options.min_samples && w.peak <= options.probe &&
+                options.probe < limit(s)) {
+                s.baseline = w.mean;
+                s.probe_at = next_probe(now);
+            }
         }
         // Calls that are not made prove nothing about a higher limit.
         if (next <= s.limit || in_use(s, w.peak)) s.limit = bounded(next);
@@ -175,6 +187,18 @@ struct AdaptiveLaw {
 private:
     constexpr bool in_use(const AdaptiveState& s, std::uint32_t peak) const noexcept {
         return 2 * std::uint64_t{peak} >= limit(s);
+    }
+
+    /// When a measurement ends though it has not filled: calls of the known duration, or
+    /// of that of those measured so far, would have made twice as many.
+    constexpr TimePoint longest_probe(
+        const AdaptiveState& s, const WindowSpan& span, const LimitWindow& w
+    ) const noexcept {
+        const std::int64_t calls = 2 * (span.enough / limit(s) + 1);
+        // A call that takes as long was dropped.
+        const auto call = std::min(std::max(s.baseline, w.mean), options.timeout);
+        if (call > std::chrono::nanoseconds::max() / calls) return TimePoint::max();
+        return saturated_add(span.due, call * calls);
     }
 
     constexpr double bounded(double limit) const noexcept {

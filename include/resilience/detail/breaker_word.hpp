@@ -117,13 +117,6 @@ private:
     std::uint64_t bits_;
 };
 
-/// Whether generation `a` came after `b`, of two not further apart than half of all
-/// numbers.
-constexpr bool is_later(Generation a, Generation b) noexcept {
-    const Generation ahead = (a - b) % BreakerWord::kGenerations;
-    return ahead != 0 && ahead < BreakerWord::kGenerations / 2;
-}
-
 }  // namespace resilience::detail
 
 #endif

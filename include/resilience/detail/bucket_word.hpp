@@ -245,7 +245,7 @@ private:
     /// False, and `word` is what it is now, if it was not changed from `word` to `next`.
     bool exchange(std::int64_t& word, std::int64_t next) noexcept {
         return word_.compare_exchange_weak(
-            word, next, std::memory_order_acq_rel, std::memory_order_acquire
+            word, next, std::memory_order_release, std::memory_order_acquire
         );
     }
 

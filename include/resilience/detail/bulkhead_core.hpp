@@ -165,7 +165,8 @@ public:
                 if (waiters_.empty()) see_wait(std::chrono::nanoseconds{0}, now);
                 waiters_.push(waiter);
             }
-            return waiter.end_.load(std::memory_order_acquire);
+            // Nobody else grants it while the lock is held.
+            return waiter.end_.load(std::memory_order_relaxed);
         }
     }
 
@@ -180,7 +181,7 @@ public:
         const std::lock_guard lock{mutex_};
         if (waiter.queued_) {
             waiters_.remove(waiter);
-            word_.fetch_sub(BulkheadLaw::kWaiter, std::memory_order_release);
+            word_.fetch_sub(BulkheadLaw::kWaiter, std::memory_order_relaxed);
         }
         return waiter.end_.load(std::memory_order_relaxed);
     }
@@ -242,10 +243,11 @@ public:
     }
 
 private:
-    /// Puts `next` in the place of `w`, or reads into `w` what is there instead.
+    /// Puts `next` in the place of `w`, or reads into `w` what is there instead. Takes no
+    /// slot, so it need not see what their last holders wrote; whoever takes one will.
     bool exchange(Word& w, Word next) noexcept {
         return word_.compare_exchange_weak(
-            w, next, std::memory_order_acq_rel, std::memory_order_acquire
+            w, next, std::memory_order_release, std::memory_order_relaxed
         );
     }
 
@@ -277,7 +279,8 @@ private:
             if (exchange(w, changed(w))) return;
         }
         see_wait(now - waiters_.oldest().span_.since, now);
-        // While somebody waits, only the holder of the lock changes the word.
+        // While somebody waits, only the holder of the lock changes the word. A store
+        // passes on no more than its thread has seen: hence the order of the load.
         word_.store(
             BulkheadLaw::served(changed(w), [this, now] { return serve_next(now); }),
             std::memory_order_release

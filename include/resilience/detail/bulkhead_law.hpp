@@ -95,12 +95,13 @@ constexpr bool must_give_back(WaitEnd wanted, WaitEnd found) noexcept {
     return wanted == WaitEnd::cancelled && found == WaitEnd::granted;
 }
 
-/// Ends a wait unless it has ended; exactly one of all who try succeeds.
+/// Ends a wait unless it has ended; exactly one of all who try succeeds. Tells nothing of
+/// who did: to see what came with a grant, read the end of the wait.
 inline bool claim(Atomic<WaitEnd>& wait, WaitEnd end) noexcept {
-    WaitEnd found = wait.load(std::memory_order_acquire);
+    WaitEnd found = wait.load(std::memory_order_relaxed);
     while (may_end(found)) {
         if (wait.compare_exchange_weak(
-                found, end, std::memory_order_acq_rel, std::memory_order_acquire
+                found, end, std::memory_order_release, std::memory_order_relaxed
             ))
             return true;
     }

@@ -28,11 +28,13 @@ inline std::uint64_t slow_start_bits() noexcept {
 
 }  // namespace detail
 
-template <class Observer, CallWindow Window>
-[[gnu::noinline]] auto CircuitBreaker<Observer, Window>::decide(
+template <class Observer, CallWindow Window, class TimeSource>
+[[gnu::noinline]] auto CircuitBreaker<Observer, Window, TimeSource>::decide(
     std::int64_t at, const std::uint64_t* random
 ) noexcept -> Permit {
-    std::uint64_t seen = word_.load(std::memory_order_acquire);
+    // Orders nothing: the settings may be older than the word, as reconfigure() tells,
+    // and an exchange carries on what those before it have released.
+    std::uint64_t seen = word_.load(std::memory_order_relaxed);
     for (;;) {
         const Word from{seen};
         std::uint64_t bits = 0;
@@ -45,10 +47,7 @@ template <class Observer, CallWindow Window>
         if (!answer.admitted) return refuse(from, answer.wait);
         if (answer.next == from) return Permit{*this, from.generation(), at};
         if (!word_.compare_exchange_weak(
-                seen,
-                answer.next.bits(),
-                std::memory_order_acq_rel,
-                std::memory_order_acquire
+                seen, answer.next.bits(), std::memory_order_relaxed
             )) {
             continue;
         }
@@ -61,8 +60,8 @@ template <class Observer, CallWindow Window>
     }
 }
 
-template <class Observer, CallWindow Window>
-void CircuitBreaker<Observer, Window>::finish(
+template <class Observer, CallWindow Window, class TimeSource>
+void CircuitBreaker<Observer, Window, TimeSource>::finish(
     detail::Generation generation, std::int64_t start, Verdict verdict, TimePoint now
 ) noexcept {
     const Word w = load();
@@ -82,14 +81,21 @@ void CircuitBreaker<Observer, Window>::finish(
     }
 }
 
-template <class Observer, CallWindow Window>
-void CircuitBreaker<Observer, Window>::count(
+template <class Observer, CallWindow Window, class TimeSource>
+void CircuitBreaker<Observer, Window, TimeSource>::count(
     Word w, const Settings& s, detail::JudgedEnd end, std::int64_t at, TimePoint now
 ) noexcept {
     if (w.state() != CircuitState::forced_closed) {
         const bool failure = is_failure(end.verdict);
         run_.record(w.generation(), failure);
         s.window->record(w.generation(), {failure, end.slow}, now);
+        // Whoever ended the generation meanwhile may have forgotten its calls before this
+        // one was there. One that stays could be taken for later than others when the
+        // numbers have come round. Of the two at least one sees the other: all four
+        // accesses are sequentially consistent.
+        if (Word{word_.load()}.generation() != w.generation()) {
+            forget(w.generation(), *s.window);
+        }
         if (w.state() == CircuitState::closed && (failure || end.slow)) {
             trip(w, s, at, now);
         }
@@ -97,8 +103,8 @@ void CircuitBreaker<Observer, Window>::count(
     detail::notify(observer_, CircuitOutcome{w.state(), end.verdict, end.slow});
 }
 
-template <class Observer, CallWindow Window>
-[[gnu::noinline]] void CircuitBreaker<Observer, Window>::trip(
+template <class Observer, CallWindow Window, class TimeSource>
+[[gnu::noinline]] void CircuitBreaker<Observer, Window, TimeSource>::trip(
     Word w, const Settings& s, std::int64_t at, TimePoint now
 ) noexcept {
     CallCounts counts = s.window->counts(w.generation(), now);
@@ -107,8 +113,8 @@ template <class Observer, CallWindow Window>
     update([&](Word from) { return s.law.on_trip(from, w.generation(), at); }, counts);
 }
 
-template <class Observer, CallWindow Window>
-bool CircuitBreaker<Observer, Window>::is_asked_to_trip(
+template <class Observer, CallWindow Window, class TimeSource>
+bool CircuitBreaker<Observer, Window, TimeSource>::is_asked_to_trip(
     const Settings& s, const CallCounts& counts
 ) noexcept {
     try {
@@ -119,8 +125,8 @@ bool CircuitBreaker<Observer, Window>::is_asked_to_trip(
     }
 }
 
-template <class Observer, CallWindow Window>
-[[gnu::noinline]] void CircuitBreaker<Observer, Window>::settle_probe(
+template <class Observer, CallWindow Window, class TimeSource>
+[[gnu::noinline]] void CircuitBreaker<Observer, Window, TimeSource>::settle_probe(
     detail::Generation generation, detail::JudgedEnd end, std::int64_t at
 ) noexcept {
     bool stale = false;
@@ -139,16 +145,22 @@ template <class Observer, CallWindow Window>
     }
 }
 
-template <class Observer, CallWindow Window>
-void CircuitBreaker<Observer, Window>::tell(
+template <class Observer, CallWindow Window, class TimeSource>
+void CircuitBreaker<Observer, Window, TimeSource>::forget(
+    detail::Generation generation, Window& window
+) noexcept {
+    run_.forget(generation);
+    if constexpr (requires { window.forget(generation); }) window.forget(generation);
+}
+
+template <class Observer, CallWindow Window, class TimeSource>
+void CircuitBreaker<Observer, Window, TimeSource>::tell(
     Word from, Word to, const CallCounts& counts
 ) noexcept {
     if (from.generation() == to.generation()) return;
     if (from.state() == CircuitState::closed ||
         from.state() == CircuitState::metrics_only) {
-        if constexpr (requires { settings().window->forget(from.generation()); }) {
-            settings().window->forget(from.generation());
-        }
+        forget(from.generation(), *settings().window);
     }
     const bool again =
         from.state() == CircuitState::half_open && to.state() == CircuitState::half_open;
@@ -162,8 +174,9 @@ void CircuitBreaker<Observer, Window>::tell(
     );
 }
 
-template <class Observer, CallWindow Window>
-CircuitSnapshot CircuitBreaker<Observer, Window>::snapshot(TimePoint now) const noexcept {
+template <class Observer, CallWindow Window, class TimeSource>
+CircuitSnapshot CircuitBreaker<Observer, Window, TimeSource>::snapshot(TimePoint now
+) const noexcept {
     const std::int64_t at = detail::nanoseconds_of(now);
     const Word w = Law::poll(load(), at);
     CircuitSnapshot s{.state = w.state(), .generation = w.generation()};
@@ -182,14 +195,16 @@ CircuitSnapshot CircuitBreaker<Observer, Window>::snapshot(TimePoint now) const 
     return s;
 }
 
-template <class Observer, CallWindow Window>
-void CircuitBreaker<Observer, Window>::adopt(std::unique_ptr<Settings>&& settings) {
+template <class Observer, CallWindow Window, class TimeSource>
+void CircuitBreaker<Observer, Window, TimeSource>::adopt(
+    std::unique_ptr<Settings>&& settings
+) {
     kept_.push_back(std::move(settings));
     settings_.store(kept_.back().get(), std::memory_order_release);
 }
 
-template <class Observer, CallWindow Window>
-auto CircuitBreaker<Observer, Window>::kept_like(const Settings& next) const
+template <class Observer, CallWindow Window, class TimeSource>
+auto CircuitBreaker<Observer, Window, TimeSource>::kept_like(const Settings& next) const
     -> const Settings* {
     for (const auto& kept : kept_) {
         if (kept->window == next.window && kept->means_the_same_as(next)) {
@@ -199,8 +214,10 @@ auto CircuitBreaker<Observer, Window>::kept_like(const Settings& next) const
     return nullptr;
 }
 
-template <class Observer, CallWindow Window>
-void CircuitBreaker<Observer, Window>::reconfigure(CircuitBreakerOptions options) {
+template <class Observer, CallWindow Window, class TimeSource>
+void CircuitBreaker<Observer, Window, TimeSource>::reconfigure(
+    CircuitBreakerOptions options
+) {
     bool is_new = false;
     // A `trip_if` is copied and destroyed outside the lock: it may call the breaker.
     options.trip_if = settings().options.trip_if;

@@ -17,7 +17,7 @@ namespace resilience::detail {
 /** The right to make one call, or the refusal of it.
 
     True if the call may be made. Exactly one of @ref done and @ref abandon ends a call;
-   the destructor abandons what has not ended.
+   the destructor abandons what has not ended, by the time of the breaker's `TimeSource`.
 
     @par Thread safety
     Distinct objects: safe, also those of one breaker. Shared objects: unsafe. A permit
@@ -75,9 +75,9 @@ public:
         std::move(*this).done(Verdict::abandoned, now);
     }
 
-    /// Gives the call up now.
+    /// Gives the call up now, as the breaker's `TimeSource` tells it.
     void abandon() && noexcept {
-        if (breaker_ != nullptr) std::move(*this).done(Verdict::abandoned);
+        if (breaker_ != nullptr) std::move(*this).abandon(breaker_->time_.now());
     }
 
 private:

@@ -4,6 +4,8 @@
 
 #include <resilience/call_window.hpp>
 
+#include <resilience/detail/is_later.hpp>
+
 #include <cstdint>
 
 namespace resilience::detail {
@@ -16,6 +18,7 @@ namespace resilience::detail {
     counted it has been held up.
 */
 struct CountWord {
+    static constexpr std::uint32_t kGenerations = 1u << 6;
     static constexpr std::uint32_t kTickets = 1u << 26;
     static constexpr std::uint32_t kMostCalls = 1023;
 
@@ -39,9 +42,9 @@ struct CountWord {
     }
 
     constexpr std::uint64_t pack() const noexcept {
-        return std::uint64_t{generation & 63} << 58 | std::uint64_t{ticket} << 32 |
-               std::uint64_t{calls} << 22 | std::uint64_t{failures} << 12 |
-               std::uint64_t{slow} << 2 | last;
+        return std::uint64_t{generation % kGenerations} << 58 |
+               std::uint64_t{ticket} << 32 | std::uint64_t{calls} << 22 |
+               std::uint64_t{failures} << 12 | std::uint64_t{slow} << 2 | last;
     }
 
     static constexpr std::uint32_t code_of(CallOutcome o) noexcept {
@@ -50,18 +53,16 @@ struct CountWord {
 
     /// Whether calls of a later generation than `g` are counted here.
     constexpr bool is_after(std::uint32_t g) const noexcept {
-        if (calls == 0) return false;
-        const std::uint32_t ahead = (generation - g) & 63;
-        return ahead != 0 && ahead < 32;
+        return calls > 0 && is_later(generation, g, kGenerations);
     }
 
     constexpr bool is_of(std::uint32_t g) const noexcept {
-        return generation == (g & 63);
+        return generation == (g % kGenerations);
     }
 
     /// The same place in the ring with nothing counted.
     constexpr CountWord emptied(std::uint32_t g) const noexcept {
-        return {.generation = g & 63, .ticket = ticket, .last = last};
+        return {.generation = g % kGenerations, .ticket = ticket, .last = last};
     }
 
     /// One more call that ended as `code` in a ring of `size`, the oldest of which

@@ -3,6 +3,7 @@
 #define RESILIENCE_DETAIL_FAILURE_RUN_HPP
 
 #include <resilience/detail/breaker_word.hpp>
+#include <resilience/detail/is_later.hpp>
 #include <resilience/detail/sync.hpp>
 
 #include <cstdint>
@@ -27,6 +28,14 @@ public:
         return generation_of(word) == generation ? length_of(word) : 0;
     }
 
+    /// Ends the run if it is of `generation`.
+    void forget(Generation generation) noexcept {
+        std::uint64_t seen = word_.load();
+        while (generation_of(seen) == generation && length_of(seen) > 0 &&
+               !word_.compare_exchange_weak(seen, std::uint64_t{generation} << 32)) {
+        }
+    }
+
 private:
     static constexpr Generation generation_of(std::uint64_t word) noexcept {
         return static_cast<Generation>(word >> 32);
@@ -41,8 +50,10 @@ private:
         const std::uint64_t none = std::uint64_t{generation} << 32;
         if (generation_of(word) != generation) {
             // Another generation counts as none: only a failure has to say so.
-            const bool stale = is_later(generation_of(word), generation);
-            return failure && !stale ? none + 1 : word;
+            const bool is_stale =
+                length_of(word) > 0 &&
+                is_later(generation_of(word), generation, BreakerWord::kGenerations);
+            return failure && !is_stale ? none + 1 : word;
         }
         if (!failure) return none;
         return length_of(word) == std::numeric_limits<std::uint32_t>::max() ? word

@@ -30,24 +30,19 @@ public:
                drops_of(marks_.load(std::memory_order_relaxed));
     }
 
-    /// Most calls in flight at once.
-    std::uint32_t peak() const noexcept {
-        return static_cast<std::uint32_t>(marks_.load(std::memory_order_relaxed));
+    /// What was gathered until now.
+    LimitWindow so_far() const noexcept {
+        return window_of(
+            durations_.load(std::memory_order_relaxed),
+            marks_.load(std::memory_order_relaxed)
+        );
     }
 
     /// What was gathered; the next window begins empty.
     LimitWindow take() noexcept {
         const Word durations = durations_.exchange(0, std::memory_order_relaxed);
         const Word marks = marks_.exchange(0, std::memory_order_relaxed);
-        LimitWindow w{
-            .samples = samples_of(durations),
-            .drops = drops_of(marks),
-            .peak = static_cast<std::uint32_t>(marks)};
-        if (w.samples > 0) {
-            const Word mean = (durations & kSumMask) / w.samples;
-            w.mean = std::max<std::chrono::nanoseconds>(mean * kGrain, kGrain);
-        }
-        return w;
+        return window_of(durations, marks);
     }
 
 private:
@@ -60,6 +55,18 @@ private:
     static constexpr Word kSumMask = kSample - 1;
     // `[drops:32|peak:32]`
     static constexpr Word kDrop = Word{1} << 32;
+
+    static LimitWindow window_of(Word durations, Word marks) noexcept {
+        LimitWindow w{
+            .samples = samples_of(durations),
+            .drops = drops_of(marks),
+            .peak = static_cast<std::uint32_t>(marks)};
+        if (w.samples > 0) {
+            const Word mean = (durations & kSumMask) / w.samples;
+            w.mean = std::max<std::chrono::nanoseconds>(mean * kGrain, kGrain);
+        }
+        return w;
+    }
 
     static constexpr std::uint32_t samples_of(Word durations) noexcept {
         return static_cast<std::uint32_t>(durations >> 48);

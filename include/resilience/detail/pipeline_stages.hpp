@@ -84,13 +84,39 @@ void run_with_slot(Slot slot, Call& call, EndOf<Call>& ended, const Next& next) 
     std::move(slot).done(ended.end.verdict, call.context.now);
 }
 
+template <class Environment>
+concept Virtual = requires {
+    requires Environment::is_virtual;
+};
+
+/// Waits for a slot. A thread cannot be blocked until an instant of virtual time: there
+/// the wait is a sleep of the environment, after which the slot is there or is not.
+template <class Bulkhead, class Result, class Environment, class Classifier>
+auto wait_for_slot(Bulkhead& bulkhead, Call<Result, Environment, Classifier>& call) {
+    const CallContext& context = call.context;
+    if constexpr (Virtual<Environment>) {
+        const Environment& world = call.environment;
+        ThreadWaiter waiter;
+        bool stopped = false;
+        if (may_end(bulkhead.enlist(waiter, context.deadline, world.now()))) {
+            const TimePoint end = waiter.span().deadline;
+            static_assert(noexcept(world.sleep_until(end, context.stop)));
+            stopped = !world.sleep_until(end, context.stop);
+        }
+        const WaitEnd wanted = stopped ? WaitEnd::cancelled : WaitEnd::expired;
+        return bulkhead.settle(waiter, wanted, world.now());
+    } else {
+        return bulkhead.acquire(context.deadline, context.stop);
+    }
+}
+
 template <class Observer, class Time, class Call, class Next>
 void run_stage(
     Bulkhead<Observer, Time>& bulkhead, Call& call, EndOf<Call>& ended, const Next& next
 ) {
     auto at_once = bulkhead.try_acquire_or_wait();
     if (at_once) return run_with_slot(*std::move(at_once), call, ended, next);
-    auto slot = bulkhead.acquire(call.context.deadline, call.context.stop);
+    auto slot = wait_for_slot(bulkhead, call);
     call.context.now = call.environment.now();
     run_with_slot(std::move(slot), call, ended, next);
 }

@@ -2,6 +2,7 @@
 #ifndef RESILIENCE_DETAIL_SLOT_TABLE_HPP
 #define RESILIENCE_DETAIL_SLOT_TABLE_HPP
 
+#include <resilience/detail/sync.hpp>
 #include <resilience/detail/table_array.hpp>
 
 #include <algorithm>
@@ -17,8 +18,8 @@ namespace resilience::detail {
 
 /// One key's place: who it is, and the zero of its bucket.
 struct Slot {
-    std::atomic<std::uint64_t> hash{0};
-    std::atomic<std::int64_t> word{0};
+    Atomic<std::uint64_t> hash{0};
+    Atomic<std::int64_t> word{0};
 };
 
 /// The later of two words: the stricter state, where words are instants.
@@ -104,10 +105,12 @@ public:
     /// if need be. False if there was none, so that a shared bucket has decided.
     template <class Decide>
     bool update(std::uint64_t hash, std::int64_t full, Decide decide) noexcept {
-        while (!update_slot(hash, decide)) {
+        for (int claims = 0; !update_slot(hash, decide); ++claims) {
             std::int64_t next = 0;
             if (!decide(absent(hash), next)) return true;
-            if (!claim(hash, full) && update_shared(hash, decide)) return false;
+            // Of two keys each may lose to the other the slot that it has just got.
+            const bool claimed = claims < kMostClaims && claim(hash, full);
+            if (!claimed && update_shared(hash, decide)) return false;
         }
         return true;
     }
@@ -249,6 +252,8 @@ private:
     static constexpr std::int64_t kChanging = std::numeric_limits<std::int64_t>::min();
     /// With so many slots of its first group in use, a key goes where there is more room.
     static constexpr std::size_t kCrowded = 6;
+    /// After so many slots that a call got and lost, it does without.
+    static constexpr int kMostClaims = 3;
 
     static constexpr std::int64_t claimed_by(std::uint64_t ticket) noexcept {
         return kChanging + static_cast<std::int64_t>(ticket * 2);
@@ -260,7 +265,7 @@ private:
         return word < 0 && (word & 1) != 0;
     }
 
-    void raise(std::atomic<std::int64_t>& word, std::int64_t least) const noexcept {
+    void raise(Atomic<std::int64_t>& word, std::int64_t least) const noexcept {
         std::int64_t seen = word.load();
         for (;;) {
             const std::int64_t next = join_.join(seen, least);
@@ -279,7 +284,7 @@ private:
     /// the key has got a slot meanwhile.
     template <class Decide>
     bool update_shared(std::uint64_t hash, Decide decide) noexcept {
-        std::atomic<std::int64_t>& word = shared_[first_group(hash)];
+        Atomic<std::int64_t>& word = shared_[first_group(hash)];
         for (;;) {
             std::int64_t seen = word.load();
             std::int64_t next = 0;
@@ -338,10 +343,10 @@ private:
     }
 
     TableArray<Group> groups_;
-    TableArray<std::atomic<std::int64_t>> shared_;
+    TableArray<Atomic<std::int64_t>> shared_;
     std::size_t size_;
     [[no_unique_address]] Join join_;
-    alignas(64) std::atomic<std::uint64_t> tickets_{0};
+    alignas(64) Atomic<std::uint64_t> tickets_{0};
 };
 
 using SlotTable = BasicSlotTable<>;

@@ -8,7 +8,6 @@
 #include <memory>
 #include <memory_resource>
 #include <new>
-#include <type_traits>
 
 namespace resilience::detail {
 
@@ -19,7 +18,6 @@ class TableArray {
 public:
     TableArray(std::size_t size, std::pmr::memory_resource* memory)
         : size_{size}, memory_{memory} {
-        static_assert(std::is_trivially_destructible_v<T>);
         if (size > std::numeric_limits<std::size_t>::max() / 2 / sizeof(T)) {
             throw std::bad_array_new_length{};
         }
@@ -27,7 +25,10 @@ public:
         std::uninitialized_value_construct_n(data_, size_);
     }
 
-    ~TableArray() { memory_->deallocate(data_, bytes(), alignment()); }
+    ~TableArray() {
+        std::destroy_n(data_, size_);
+        memory_->deallocate(data_, bytes(), alignment());
+    }
 
     TableArray(const TableArray&) = delete;
     TableArray& operator=(const TableArray&) = delete;

@@ -115,21 +115,24 @@ public:
     /// workers.
     bool may_have_task() const noexcept {
         return tail_.load(std::memory_order_seq_cst) !=
-               head_.load(std::memory_order_acquire);
+               head_.load(std::memory_order_relaxed);
     }
 
-    /// Whether there was room at some moment of the call.
+    /// Whether there seems to be room: who has to know looks under the lock.
     bool had_room() const noexcept {
-        const std::uint64_t head = head_.load(std::memory_order_acquire);
-        return tail_.load(std::memory_order_acquire) - head < capacity_;
+        const std::uint64_t head = head_.load(std::memory_order_relaxed);
+        return tail_.load(std::memory_order_relaxed) - head < capacity_;
     }
 
     /// Tasks ever added.
-    std::uint64_t added() const noexcept { return tail_.load(std::memory_order_acquire); }
+    std::uint64_t added() const noexcept { return tail_.load(std::memory_order_relaxed); }
 
+    /// Tasks in the ring: none of which the caller knows that it is there is missing.
     std::size_t size() const noexcept {
+        // With a head comes the tail that was seen by who moved it: no less than the
+        // head.
         const std::uint64_t head = head_.load(std::memory_order_acquire);
-        return static_cast<std::size_t>(tail_.load(std::memory_order_acquire) - head);
+        return static_cast<std::size_t>(tail_.load(std::memory_order_relaxed) - head);
     }
 
     // Guarded by `producers`.

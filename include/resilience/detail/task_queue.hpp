@@ -144,7 +144,8 @@ public:
                 resumed.push_back(*waiter);
             }
         }
-        closed_.store(true, std::memory_order_seq_cst);
+        // Whoever sees it sees every task: all were added under the locks.
+        closed_.store(true, std::memory_order_release);
         idlers_.wake_all();
         resumed.resume(false);
     }
@@ -153,7 +154,7 @@ public:
     void halt() noexcept {
         {
             const std::lock_guard lock{consumers_};
-            halted_.store(true, std::memory_order_seq_cst);
+            halted_.store(true, std::memory_order_relaxed);
         }
         idlers_.wake_all();
     }
@@ -209,9 +210,11 @@ private:
         return false;
     }
 
+    // A worker that misses either flag here sees it before it takes a task or sleeps, by
+    // the locks of the workers and of the sleepers.
     bool finished() const noexcept {
-        if (halted_.load(std::memory_order_seq_cst)) return true;
-        return closed_.load(std::memory_order_seq_cst) && !may_have_task();
+        if (halted_.load(std::memory_order_relaxed)) return true;
+        return closed_.load(std::memory_order_acquire) && size() == 0;
     }
 
     /// Asks the workers to tell of the next free cell, unless there is one already.

@@ -4,6 +4,8 @@
 
 #include <resilience/call_window.hpp>
 
+#include <resilience/detail/is_later.hpp>
+
 #include <cstdint>
 
 namespace resilience::detail {
@@ -21,6 +23,8 @@ public:
     /// stay.
     static constexpr std::uint32_t kMost = (1u << 14) - 1;
 
+    static constexpr std::uint64_t kGenerations = 1u << 6;
+
     /// A tag that is ahead of the clock by no more laps than this is that of a thread
     /// that read the clock later; further ahead, one so old that its number came round.
     static constexpr std::uint32_t kLead = 16;
@@ -31,7 +35,7 @@ public:
         std::uint64_t generation, std::uint64_t lap, const CallCounts& c
     ) noexcept
         : bits_{
-              (generation & 63) << 58 | (lap & 0xffff) << 42 |
+              (generation % kGenerations) << 58 | (lap & 0xffff) << 42 |
               std::uint64_t{c.calls} << 28 | std::uint64_t{c.failures} << 14 | c.slow} {}
 
     constexpr std::uint64_t bits() const noexcept { return bits_; }
@@ -41,11 +45,11 @@ public:
     }
 
     constexpr bool is_of(std::uint64_t generation) const noexcept {
-        return (bits_ >> 58) == (generation & 63);
+        return (bits_ >> 58) == (generation % kGenerations);
     }
 
     constexpr bool is_of(std::uint64_t generation, std::uint64_t lap) const noexcept {
-        return (bits_ >> 42) == ((generation & 63) << 16 | (lap & 0xffff));
+        return (bits_ >> 42) == ((generation % kGenerations) << 16 | (lap & 0xffff));
     }
 
     /// The bucket after one more call; unchanged if the call is too old to count.
@@ -73,8 +77,7 @@ private:
     constexpr bool is_ahead_of(std::uint64_t generation, std::uint64_t lap)
         const noexcept {
         if (counts().calls == 0) return false;
-        const std::uint64_t generations = ((bits_ >> 58) - generation) & 63;
-        if (generations != 0) return generations < 32;
+        if (!is_of(generation)) return is_later(bits_ >> 58, generation, kGenerations);
         const std::uint64_t laps = ((bits_ >> 42) - lap) & 0xffff;
         return laps <= kLead;
     }

@@ -14,6 +14,8 @@ namespace resilience::testing {
 /** Time, sleep and randomness of a pipeline under test: sleeping moves the clock.
 
     Give it to `Pipeline::with`; a pipeline keeps a copy, which works on the same clock.
+    Waiting for the slot of a bulkhead moves the clock as well: to the end of the wait,
+    unless the slot came back meanwhile.
 
     @par Thread safety
     Unsafe: for pipelines that one thread runs.
@@ -23,6 +25,8 @@ namespace resilience::testing {
 */
 class VirtualEnvironment {
 public:
+    static constexpr bool is_virtual = true;
+
     VirtualEnvironment(ManualClock& clock, Random& random) noexcept
         : clock_(&clock), random_(&random) {}
 

@@ -24,6 +24,13 @@ LimitWindow busy(std::chrono::nanoseconds mean, std::uint32_t drops = 0) {
     return {.samples = 100, .mean = mean, .drops = drops, .peak = 1u << 20};
 }
 
+/// A window of few calls.
+LimitWindow few(
+    std::uint32_t samples, std::uint32_t peak, std::chrono::nanoseconds mean = 10ms
+) {
+    return {.samples = samples, .mean = mean, .peak = peak};
+}
+
 AdaptiveState known(double limit, std::chrono::nanoseconds baseline) {
     return {.limit = limit, .baseline = baseline};
 }
@@ -162,13 +169,64 @@ TEST_CASE("a probe without enough calls ends, and leaves the baseline") {
     AdaptiveState s = known(20, 10ms);
     s.probing = true;
     const auto span = law.window(s, kStart);
-    CHECK(law.fate(s, span, 29, 1, kStart + 1s - 1ns) == WindowFate::goes_on);
-    CHECK(law.fate(s, span, 29, 1, kStart + 1s) == WindowFate::is_forgotten);
-    CHECK(law.fate(s, span, 29, 2, kStart + 1s) == WindowFate::goes_on);
-    CHECK(law.fate(s, span, 30, 1, kStart) == WindowFate::counts);
+    CHECK(law.fate(s, span, few(9, 1), kStart + 1s - 1ns) == WindowFate::goes_on);
+    CHECK(law.fate(s, span, few(9, 1), kStart + 1s) == WindowFate::is_forgotten);
+    CHECK(law.fate(s, span, few(30, 1), kStart) == WindowFate::counts);
     s = law.after_silence(s, kStart + 1s);
     CHECK_FALSE(s.probing);
     CHECK(s.baseline == 10ms);
     CHECK(s.limit == 20);
     CHECK(s.probe_at == kStart + 31s);
+}
+
+TEST_CASE(
+    "a window fills slowly where calls are slow, and is forgotten where they are few"
+) {
+    const AdaptiveLaw law{{}};
+    const AdaptiveState s = known(20, 10ms);
+    const auto span = law.window(s, kStart);
+    CHECK(law.fate(s, span, few(9, 9), kStart + 1s - 1ns) == WindowFate::goes_on);
+    CHECK(law.fate(s, span, few(9, 9), kStart + 1s) == WindowFate::is_forgotten);
+    CHECK(law.fate(s, span, few(9, 10), kStart + 24h) == WindowFate::goes_on);
+    CHECK(law.fate(s, span, few(10, 1), kStart + 100ms - 1ns) == WindowFate::goes_on);
+    CHECK(law.fate(s, span, few(10, 1), kStart + 100ms) == WindowFate::counts);
+}
+
+TEST_CASE("a probe in full use lasts as long as its calls, and not longer") {
+    const AdaptiveLaw law{{}};
+    AdaptiveState s = known(20, 400ms);
+    s.probing = true;
+    const auto span = law.window(s, kStart);
+    // Thirty calls, three at a time, in twice the time that they should take.
+    const auto longest = 22 * 400ms;
+    CHECK(law.fate(s, span, few(9, 3), kStart + longest - 1ns) == WindowFate::goes_on);
+    CHECK(law.fate(s, span, few(9, 3), kStart + longest) == WindowFate::is_forgotten);
+    // As many as make a window are better than nothing.
+    CHECK(law.fate(s, span, few(10, 3), kStart + longest) == WindowFate::counts);
+    // Who has become slower is given the time to show it, up to the timeout of a call.
+    CHECK(law.fate(s, span, few(9, 3, 1s), kStart + 22s - 1ns) == WindowFate::goes_on);
+    CHECK(law.fate(s, span, few(9, 3, 1s), kStart + 22s) == WindowFate::is_forgotten);
+    CHECK(law.fate(s, span, few(9, 3, 1h), kStart + 110s) == WindowFate::is_forgotten);
+
+    const AdaptiveLaw patient{{.timeout = std::chrono::nanoseconds::max()}};
+    CHECK(patient.fate(s, span, few(9, 3, 1h), kStart + 22h) == WindowFate::is_forgotten);
+    s.baseline = std::chrono::nanoseconds::max();
+    CHECK(patient.fate(s, span, few(9, 3), kStart + 10000h) == WindowFate::goes_on);
+}
+
+TEST_CASE("calls that are few of themselves measure, and no probe is made for them") {
+    const AdaptiveLaw law{{.probe_every = 10s}};
+    AdaptiveState s = law.first(kStart);
+    s.baseline = 10ms;
+    s = law.after(s, few(10, 3, 12ms), kStart + 9s);
+    CHECK(s.baseline == 12ms);
+    CHECK(s.probe_at == kStart + 19s);
+    s = law.after(s, few(10, 3, 12ms), kStart + 18s);
+    CHECK_FALSE(s.probing);
+    // These may have waited for each other, or are too few to tell.
+    CHECK(law.after(s, few(10, 4, 20ms), kStart + 18s).baseline == 12ms);
+    CHECK(law.after(s, few(9, 3, 20ms), kStart + 18s).baseline == 12ms);
+    // These are few because more are refused.
+    s.limit = 3;
+    CHECK(law.after(s, few(10, 3, 20ms), kStart + 18s).baseline == 12ms);
 }

@@ -128,7 +128,7 @@ TEST_CASE("calls that began before a probe do not measure anything in it (Envoy#
     now += 1ms;
     for (auto& permit : old) std::move(permit).done(Verdict::success, now);
     CHECK(limit.snapshot().probing);
-    for (int i = 0; i < 10; ++i) call(limit, now, 3, 20ms);
+    for (int i = 0; i < 10 && limit.snapshot().probing; ++i) call(limit, now, 3, 20ms);
     CHECK_FALSE(limit.snapshot().probing);
     CHECK(before < 11ms);
     CHECK(limit.snapshot().baseline > 19ms);
@@ -295,3 +295,16 @@ TEST_CASE("threads never exceed an adaptive limit (concurrency-limits#234)") {
 }
 
 static_assert(Guard<AdaptiveLimit<>>);
+
+TEST_CASE("a call from the first instant of the clock to the last is a long one") {
+    AdaptiveLimit limit{{}, {}, TimePoint::min()};
+    auto permit = limit.try_acquire(TimePoint::min());
+    std::move(permit).done(Verdict::success, TimePoint::max());
+    CHECK(limit.snapshot().in_flight == 0);
+    using detail::saturated_span;
+    using std::chrono::nanoseconds;
+    CHECK(saturated_span(TimePoint::min(), TimePoint::max()) == nanoseconds::max());
+    CHECK(saturated_span(TimePoint::max(), TimePoint::min()) == nanoseconds::min());
+    CHECK(saturated_span(TimePoint{3s}, TimePoint{1s}) == -2s);
+    CHECK(saturated_span(TimePoint{-1s}, TimePoint{1s}) == 2s);
+}

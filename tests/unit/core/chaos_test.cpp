@@ -70,7 +70,16 @@ TEST_CASE("chaos: an option out of range is refused by name, NaN too") {
         refused({.outcome_rate = bad}, "ChaosOptions::outcome_rate ");
         refused({.latency_rate = bad}, "ChaosOptions::latency_rate ");
     }
-    refused({.fault = Errc{}}, "ChaosOptions::fault ");
+    const auto after_last =
+        static_cast<Errc>(static_cast<int>(Errc::history_changed) + 1);
+    REQUIRE(
+        make_error_code(after_last).message() ==
+        make_error_code(static_cast<Errc>(9999)).message()
+    );
+    for (const Errc bad :
+         {Errc{}, after_last, static_cast<Errc>(9999), static_cast<Errc>(-1)}) {
+        refused({.fault = bad}, "ChaosOptions::fault ");
+    }
     refused({.fault_rate = 0.6, .outcome_rate = 0.5}, "ChaosOptions::outcome_rate ");
     for (const nanoseconds bad : {-1ns, nanoseconds{24h} + 1ns, nanoseconds::max()}) {
         refused({.latency = bad}, "ChaosOptions::latency ");

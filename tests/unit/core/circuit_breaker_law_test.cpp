@@ -173,14 +173,6 @@ TEST_CASE("a slow start admits the share that its time has come to") {
     CHECK(law.on_acquire(w, kNow, bits(0.999)).admitted);
 }
 
-TEST_CASE("generations are ordered across their wrap") {
-    CHECK(is_later(1, 0));
-    CHECK(is_later(0, BreakerWord::kGenerations - 1));
-    CHECK_FALSE(is_later(0, 0));
-    CHECK_FALSE(is_later(0, 1));
-    CHECK_FALSE(is_later(BreakerWord::kGenerations - 1, 0));
-}
-
 TEST_CASE("the transitions can be evaluated by the compiler") {
     constexpr BreakerLaw law{.probes = 3, .close_after = 2, .reopen_after = 2};
     constexpr BreakerWord open = law.on_trip(BreakerWord{}, 0, 0);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include <resilience/circuit_breaker.hpp>
 #include <resilience/shared_circuit_breaker.hpp>
+#include <resilience/testing/manual_clock.hpp>
 
 #include <doctest/doctest.h>
 
@@ -223,4 +224,35 @@ TEST_CASE("a shared breaker refuses and counts as a plain one") {
     CHECK(same->state(t0) == CircuitState::open);
     CHECK(same.try_acquire(t0).retry_after() == 1s);
     CHECK(&*same == &*breaker);
+}
+
+TEST_CASE("a permit without an outcome ends by the time source of its breaker") {
+    const CircuitBreakerOptions options{
+        .window = CountWindowOptions{.calls = 10},
+        .slow_ratio = 0.5,
+        .slow_after = 60s,
+        .count_slow_abandoned = true,
+        .min_calls = 5,
+        .open_for = 10s};
+    ManualClock clock;
+    const auto abandon_after = [&](auto& breaker, std::chrono::nanoseconds time) {
+        for (int i = 0; i < 5; ++i) {
+            auto permit = breaker.try_acquire(clock.now());
+            clock.advance(time);
+            if (i % 2 == 0) std::move(permit).abandon();
+        }
+    };
+    CircuitBreaker breaker{options, NoObserver{}, clock};
+    abandon_after(breaker, 1ms);
+    CHECK(breaker.state(clock.now()) == CircuitState::closed);
+    CHECK(breaker.snapshot(clock.now()).counts.calls == 0);
+    abandon_after(breaker, 60s);
+    CHECK(breaker.state(clock.now()) == CircuitState::open);
+    CHECK(breaker.try_acquire(clock.now()).retry_after() == 10s);
+
+    SharedCircuitBreaker shared{options, NoObserver{}, std::as_const(clock)};
+    abandon_after(shared, 1ms);
+    CHECK(shared->state(clock.now()) == CircuitState::closed);
+    abandon_after(shared, 60s);
+    CHECK(shared.try_acquire(clock.now()).retry_after() == 10s);
 }

@@ -136,8 +136,8 @@ TEST_CASE("threads that hedge while it is changed wait for one delay or the othe
                 const auto delay = hedge.delay();
                 wrong += delay != 30ms && delay != 50ms && delay != 5ms;
                 hedge.record(1ms);
-                if (call % 100 == 0) {
-                    hedge.reconfigure((call / 100 + t) % 2 == 0 ? learned : fixed);
+                if (call % 4 == 0) {
+                    hedge.reconfigure((call / 4 + t) % 2 == 0 ? learned : fixed);
                 }
             }
         });

@@ -163,3 +163,23 @@ TEST_CASE("whoever meets an arriving key completes its arrival") {
     table.settle(ann, stalled);
     CHECK(table.zero_of(ann) == 70);
 }
+
+TEST_CASE("a key that loses each slot that it gets is charged without one in the end") {
+    SlotTable table{2};
+    const std::uint64_t ann = hash_in(0, 1000);
+    const std::uint64_t bob = hash_in(0, 2000);
+    for (std::uint64_t id = 0; id < 15; ++id) put(table, hash_in(id % 2, id), 90);
+    int decisions = 0;
+    SlotTable::Arrival bobs;
+    const auto charge = [&](std::int64_t zero, std::int64_t& next) {
+        if (bobs.slot != nullptr) table.settle(bob, std::exchange(bobs, {}));
+        const bool may_lose = ++decisions < 100 && table.find(ann) != nullptr;
+        if (may_lose) bobs = table.announce(bob, 50);
+        next = zero + 60;
+        return true;
+    };
+    const bool in_slot = table.update(ann, 50, charge);
+    CHECK_FALSE(in_slot);
+    CHECK(decisions < 20);
+    CHECK(table.zero_of(ann) >= 60);
+}

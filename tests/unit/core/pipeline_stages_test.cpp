@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Fallback and chaos as stages of a pipeline on a thread.
+// Fallback, chaos and a bulkhead that is waited for as stages of a pipeline on a thread.
+#include <resilience/bulkhead.hpp>
 #include <resilience/chaos.hpp>
 #include <resilience/circuit_breaker.hpp>
 #include <resilience/fallback.hpp>
@@ -23,6 +24,15 @@ struct World {
     Random random{1};
 
     testing::VirtualEnvironment environment() { return {clock, random}; }
+};
+
+/// Asks to stop as soon as somebody waits.
+struct Impatience {
+    void on(const BulkheadQueued&) noexcept {
+        if (*stop) (*stop)->request_stop();
+    }
+
+    std::stop_source** stop;
 };
 
 Outcome<int> unavailable(CallContext&) { return fail(Errc::unavailable, "down"); }
@@ -211,4 +221,37 @@ TEST_CASE("chaos puts an outcome in the place of an answer, and it is judged lik
     CHECK(chaos.snapshot().outcomes == 4);
     chaos.enable(false);
     CHECK(*pipeline.run(answer) == 1);
+}
+
+TEST_CASE("a wait for a slot is sleep of a virtual environment") {
+    World world;
+    std::stop_source* patience = nullptr;
+    Bulkhead bulkhead{{.limit = 1, .queue = 1, .max_wait = 24h}, Impatience{&patience}};
+    auto pipeline = Pipeline{Deadline{20h}, bulkhead}.with(world.environment());
+    auto slot = bulkhead.try_acquire();
+    const TimePoint start = world.clock.now();
+    std::stop_source stop;
+    SUBCASE("that ends at the deadline of the call") {
+        CHECK(pipeline.run(answer).error() == Errc::bulkhead_full);
+        CHECK(world.clock.now() == start + 20h);
+    }
+    SUBCASE("that ends at the longest wait") {
+        bulkhead.reconfigure({.limit = 1, .queue = 1, .max_wait = 3h});
+        CHECK(pipeline.run(answer).error() == Errc::bulkhead_full);
+        CHECK(world.clock.now() == start + 3h);
+    }
+    SUBCASE("of which there is none where nobody may wait") {
+        bulkhead.reconfigure({.limit = 1, .queue = 0});
+        CHECK(pipeline.run(answer).error() == Errc::bulkhead_full);
+        CHECK(world.clock.now() == start);
+    }
+    SUBCASE("that a request to stop ends") {
+        patience = &stop;
+        CHECK(pipeline.run(answer, stop.get_token()).error() == Errc::cancelled);
+        CHECK(world.clock.now() == start);
+    }
+    CHECK(bulkhead.snapshot().waiting == 0);
+    std::move(slot).done();
+    CHECK(bulkhead.snapshot().in_use == 0);
+    CHECK(pipeline.run(answer).has_value());
 }

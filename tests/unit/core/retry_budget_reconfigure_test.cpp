@@ -172,8 +172,8 @@ TEST_CASE("whatever is changed meanwhile, threads withdraw no more than calls br
         threads.emplace_back([&, t] {
             std::int64_t mine = 0;
             for (int call = 0; call < kCalls; ++call) {
-                if (call % 100 == 0) {
-                    const bool small = (call / 100 + t) % 2 == 0;
+                if (call % 4 == 0) {
+                    const bool small = (call / 4 + t) % 2 == 0;
                     budget.reconfigure(
                         small ? options(20, 0.1) : options(1000, 1000), now
                     );

@@ -36,16 +36,35 @@ public:
         : number_{std::holds_alternative<CountWindowOptions>(options)} {}
 
     void record(std::uint32_t generation, CallOutcome, TimePoint) noexcept {
-        if (generation > 0) {
-            demand(number_.get() == 1, "who sees the generation sees its window");
-        } else {
-            static_cast<void>(number_.get());
-        }
+        look(generation);
     }
+    void forget(std::uint32_t generation) noexcept { look(generation); }
     CallCounts counts(std::uint32_t, TimePoint) const noexcept { return {}; }
 
 private:
+    void look(std::uint32_t generation) const noexcept {
+        const bool is_new = number_.get() == 1;
+        demand(is_new || generation == 0, "who sees the generation sees its window");
+    }
+
     Plain<int> number_;
+};
+
+/// Knows whether a call of the first generation is in it.
+class LastingWindow {
+public:
+    explicit LastingWindow(const WindowOptions&) noexcept {}
+
+    void record(std::uint32_t, CallOutcome, TimePoint) noexcept { calls_.store(1); }
+    CallCounts counts(std::uint32_t, TimePoint) const noexcept {
+        return {.calls = calls_.load()};
+    }
+    void forget(std::uint32_t) noexcept {
+        if (calls_.load() > 0) calls_.store(0);
+    }
+
+private:
+    Atomic<std::uint32_t> calls_{0};
 };
 
 /// Writes down the transitions.
@@ -145,7 +164,13 @@ TEST_CASE("weak memory: an outcome of an earlier generation changes nothing") {
         const auto fail = [&] {
             breaker.try_acquire(start).done(Verdict::transient, start);
         };
-        run({fail, fail, [&] { std::move(stale).done(Verdict::transient, start); }});
+        run(
+            {[&] {
+                 fail();
+                 fail();
+             },
+             [&] { std::move(stale).done(Verdict::transient, start); }}
+        );
         demand(transitions.size() == 1, "the circuit opened once");
         demand_one_history(transitions, CircuitState::open);
         demand(breaker.state(start) == CircuitState::open, "and is open");
@@ -169,6 +194,36 @@ TEST_CASE("weak memory: a command and the calls it meets make one history") {
     CHECK(all.complete);
 }
 
+TEST_CASE("weak memory: who ends a generation forgets it in the window that it had") {
+    const Exploration all = explore([] {
+        std::vector<CircuitTransition> transitions;
+        CircuitBreaker<History, NumberedWindow> breaker{{}, History{&transitions}};
+        run(
+            {[&] { breaker.reconfigure({.window = CountWindowOptions{}}); },
+             [&] { breaker.force_open(); }}
+        );
+        demand_one_history(transitions, CircuitState::forced_open);
+    });
+    CHECK(all.failure == "");
+    CHECK(all.complete);
+}
+
+TEST_CASE("weak memory: settings that are put in force again are seen whole") {
+    const Exploration all = explore([] {
+        std::vector<CircuitTransition> transitions;
+        CircuitBreaker<History, NumberedWindow> breaker{{}, History{&transitions}};
+        const auto replace = [&] {
+            breaker.reconfigure({.window = CountWindowOptions{}});
+        };
+        run({replace, replace, [&] {
+                 breaker.try_acquire(start).done(Verdict::success, start);
+             }});
+        demand_one_history(transitions, CircuitState::closed);
+    });
+    CHECK(all.failure == "");
+    CHECK(all.complete);
+}
+
 TEST_CASE("weak memory: who sees the generation of a new window sees the window") {
     const Exploration all = explore([] {
         std::vector<CircuitTransition> transitions;
@@ -179,6 +234,23 @@ TEST_CASE("weak memory: who sees the generation of a new window sees the window"
              [&] { breaker.try_acquire(start).done(Verdict::success, start); }}
         );
         demand_one_history(transitions, CircuitState::closed);
+    });
+    CHECK(all.failure == "");
+    CHECK(all.complete);
+}
+
+TEST_CASE("weak memory: no call of a generation that has ended stays in the window") {
+    const Exploration all = explore([] {
+        std::vector<CircuitTransition> transitions;
+        CircuitBreaker<History, LastingWindow> breaker{{}, History{&transitions}};
+        auto call = breaker.try_acquire(start);
+        run(
+            {[&] { std::move(call).done(Verdict::transient, start); },
+             [&] { breaker.force_open(); }}
+        );
+        breaker.metrics_only();
+        demand(breaker.snapshot(start).counts.calls == 0, "nothing is left of it");
+        demand_one_history(transitions, CircuitState::metrics_only);
     });
     CHECK(all.failure == "");
     CHECK(all.complete);

@@ -192,3 +192,33 @@ TEST_CASE("weak memory: counts are of one limit while it changes") {
     CHECK(all.failure == "");
     CHECK(all.complete);
 }
+
+TEST_CASE("weak memory: who is granted the only slot sees what all holders before wrote"
+) {
+    const Exploration all = explore([] {
+        Slots slots{
+            {.limit = 2, .queue = 1, .max_wait = std::chrono::nanoseconds::max()}};
+        Plain<int> guarded{0};
+        std::optional<Slots::Slot> one{slots.try_acquire()};
+        std::optional<Slots::Slot> other{slots.try_acquire()};
+        slots.reconfigure(1);
+        Waiter waiter;
+        run(
+            {[&] {
+                 guarded.set(1);
+                 one.reset();
+             },
+             [&] { slots.enlist(waiter, TimePoint::max(), start); },
+             [&] {
+                 other.reset();
+                 if (waiter.end() != detail::WaitEnd::granted) return;
+                 demand(guarded.get() == 1, "both slots came back before");
+             }}
+        );
+        demand(waiter.end() == detail::WaitEnd::granted, "it is granted in the end");
+        static_cast<void>(slots.settle(waiter, detail::WaitEnd::expired, start));
+        demand_rest(slots);
+    });
+    CHECK(all.failure == "");
+    CHECK(all.complete);
+}

@@ -98,3 +98,29 @@ TEST_CASE("weak memory: whoever sees tokens that came back sees that they did") 
     CHECK(all.failure == "");
     CHECK(all.complete);
 }
+
+TEST_CASE("weak memory: a refund is by the law that it was taken by, or by none") {
+    const Exploration all = explore([] {
+        const TokenBucketOptions first{.tokens = 1, .period = 1h, .burst = 4};
+        TokenBucket bucket{first};
+        const auto replace = [&](const TokenBucketOptions& options) {
+            bucket.reconfigure(options, TokenCarry::as_is, start);
+        };
+        // So that either place for a law holds one.
+        replace({.tokens = 1, .period = 7h, .burst = 3});
+        replace(first);
+        const Reservation reserved = bucket.reserve(2, start);
+        bool back = false;
+        run(
+            {[&] {
+                 replace({.tokens = 1, .period = 2h, .burst = 5});
+                 replace({.tokens = 3, .period = 5h, .burst = 6});
+             },
+             [&] { back = bucket.refund(reserved, start); }}
+        );
+        const auto left = bucket.snapshot(start).available;
+        demand(left == (back ? 3u : 1u), "both came back or none");
+    });
+    CHECK(all.failure == "");
+    CHECK(all.complete);
+}
