@@ -8,6 +8,8 @@
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 #include <boost/asio/io_context.hpp>
+#include <boost/asio/thread_pool.hpp>
+#include <boost/asio/use_future.hpp>
 
 #include <doctest/doctest.h>
 
@@ -43,6 +45,12 @@ net::awaitable<Result<int>> fetch_from_any(Hedge<>& hedge) {
     co_return co_await co_with_hedge(hedge, [](std::uint32_t attempt) {
         return fetch_from(servers[attempt % servers.size()]);
     });
+}
+//]
+
+//[thread
+Result<int> fetch_on_a_thread(net::thread_pool& others, Hedge<>& hedge) {
+    return net::co_spawn(others, fetch_from_any(hedge), net::use_future).get();
 }
 //]
 
@@ -96,6 +104,10 @@ TEST_CASE("docs/hedge.md") {
     time.run();
     CHECK(from_one == 1);
     CHECK(from_any == 2);
+
+    net::thread_pool others{1};
+    Hedge quick{{.delay = 1ms, .idempotent = true}, budget};
+    CHECK(fetch_on_a_thread(others, quick).value() == 2);
 
     HedgeCounts counts;
     Hedge<HedgeCounts&> watched{{.idempotent = true}, budget, counts};

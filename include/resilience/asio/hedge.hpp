@@ -30,7 +30,8 @@ namespace resilience {
 
     @param executor Runs the timer and the attempts' handlers. A strand over it does so
         where it is not known to run one handler at a time.
-    @param operation Called once for each attempt as `operation(attempt, token)`, the
+    @param operation Called once for each attempt as `operation(attempt, token)`, whose
+   value is that of the asynchronous function it calls with the token; the
    first attempt being number 0. Attempts overlap: each has an object of its own to work
         on.
 
@@ -54,24 +55,33 @@ auto async_with_hedge(
     Operation operation,
     CompletionToken&& token = {}
 ) {
-    using Signature = net::completion_signature_of_t<Operation, std::uint32_t>;
-    return net::async_initiate<CompletionToken, Signature>(
-        [](auto handler,
-           const net::any_io_executor& ex,
-           Hedge<Observer>* policy,
-           Operation work) {
-            using State = typename detail::SignatureOf<Signature>::template Apply<
-                detail::HedgedOperation,
-                Observer,
-                Operation,
-                decltype(handler)>;
-            State::start(ex, *policy, std::move(handler), std::move(work));
-        },
-        token,
-        executor,
-        &hedge,
-        std::move(operation)
-    );
+    if constexpr (detail::Initiates<Operation, std::uint32_t>) {
+        using Signature = net::completion_signature_of_t<Operation, std::uint32_t>;
+        return net::async_initiate<CompletionToken, Signature>(
+            [](auto handler,
+               const net::any_io_executor& ex,
+               Hedge<Observer>* policy,
+               Operation work) {
+                using State = typename detail::SignatureOf<Signature>::template Apply<
+                    detail::HedgedOperation,
+                    Observer,
+                    Operation,
+                    decltype(handler)>;
+                State::start(ex, *policy, std::move(handler), std::move(work));
+            },
+            token,
+            executor,
+            &hedge,
+            std::move(operation)
+        );
+    } else {
+        static_assert(
+            sizeof(Operation) == 0,
+            "the operation of async_with_hedge must take the attempt's number and a "
+            "completion token, and return what it initiates: [&](std::uint32_t, auto "
+            "token) { return async_call(std::move(token)); }"
+        );
+    }
 }
 
 namespace detail {

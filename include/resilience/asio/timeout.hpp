@@ -29,7 +29,8 @@ namespace resilience {
     @param executor Runs the timer and the operation's handler. A strand over it does
         so where it is not known to run one handler at a time.
     @param operation Called once with a completion token: what `net::deferred` makes of an
-        asynchronous function, or a lambda of one argument.
+        asynchronous function, or a lambda of one argument that returns what it calls with
+        it.
     @param outer The deadline that the caller has himself.
 
     @par Completion signature
@@ -54,23 +55,31 @@ auto async_with_timeout(
     Operation operation,
     CompletionToken&& token = {}
 ) {
-    using Signature = net::completion_signature_of_t<Operation>;
-    return net::async_initiate<CompletionToken, Signature>(
-        [](auto handler,
-           const net::any_io_executor& ex,
-           Timeout<Observer>* limits,
-           TimePoint latest,
-           Operation work) {
-            using State = typename detail::SignatureOf<Signature>::
-                template Apply<detail::TimedOperation, Observer, decltype(handler)>;
-            State::start(ex, *limits, std::move(handler), std::move(work), latest);
-        },
-        token,
-        executor,
-        &timeout,
-        outer,
-        std::move(operation)
-    );
+    if constexpr (detail::Initiates<Operation>) {
+        using Signature = net::completion_signature_of_t<Operation>;
+        return net::async_initiate<CompletionToken, Signature>(
+            [](auto handler,
+               const net::any_io_executor& ex,
+               Timeout<Observer>* limits,
+               TimePoint latest,
+               Operation work) {
+                using State = typename detail::SignatureOf<Signature>::
+                    template Apply<detail::TimedOperation, Observer, decltype(handler)>;
+                State::start(ex, *limits, std::move(handler), std::move(work), latest);
+            },
+            token,
+            executor,
+            &timeout,
+            outer,
+            std::move(operation)
+        );
+    } else {
+        static_assert(
+            sizeof(Operation) == 0,
+            "the operation of async_with_timeout must take a completion token and return "
+            "what it initiates: [&](auto token) { return async_call(std::move(token)); }"
+        );
+    }
 }
 
 /// As above, with no deadline but the timeout's own.

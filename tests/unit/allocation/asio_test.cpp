@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Each allocation of an asynchronous call fails once: whoever lent something has it back.
+#include <resilience/asio/limiter.hpp>
 #include <resilience/asio/worker_pool.hpp>
 #include <resilience/testing/allocation_counter.hpp>
 #include <unit/asio/cancel_policies.hpp>
@@ -177,6 +178,46 @@ TEST_CASE("whatever allocation fails in a wait for a slot, the queue is empty ag
     const std::uint64_t failed = fail_each_allocation(begin);
     CHECK(failed > 4);
     CHECK(granted >= 2);
+}
+
+TEST_CASE("whatever allocation fails in a wait for a limiter, nobody else's is kept") {
+    std::optional<World> world;
+    std::optional<TokenBucket> bucket;
+    std::optional<net::cancellation_signal> signal;
+    int had = 0;
+    const auto renew = [&] {
+        world.emplace();
+        bucket.emplace(TokenBucketOptions{
+            .tokens = 1, .period = 1h, .burst = 1, .max_debt = 9});
+        had = 0;
+    };
+    renew();
+    const auto work = [&] {
+        for (int i = 0; i < 2; ++i) {
+            async_acquire(
+                *bucket,
+                1,
+                {.max_wait = 24h},
+                net::bind_cancellation_slot(
+                    signal.emplace().slot(),
+                    net::bind_executor(
+                        world->context.get_executor(),
+                        [&](const Result<void>& result) {
+                            if (result) ++had;
+                        }
+                    )
+                )
+            );
+        }
+        world->time.run();
+    };
+    const auto check = [&] {
+        CHECK(world->time.run());
+        CHECK(world->time.waiting() == 0);
+        CHECK(bucket->snapshot(world->start).until_full == had * 1h);
+        renew();
+    };
+    CHECK(testing::fail_each_allocation(work, check) > 2);
 }
 
 TEST_CASE("whatever allocation fails in a timeout or a hedge, nothing goes on by itself"

@@ -4,8 +4,10 @@
 #include <unit/asio/world.hpp>
 
 #include <boost/asio/bind_cancellation_slot.hpp>
+#include <boost/asio/bind_executor.hpp>
 #include <boost/asio/cancellation_signal.hpp>
 #include <boost/asio/detached.hpp>
+#include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/strand.hpp>
 #include <boost/asio/thread_pool.hpp>
 #include <boost/asio/use_future.hpp>
@@ -197,4 +199,38 @@ TEST_CASE("hedge: on a strand, quick calls allocate nothing once the first ones 
     );
     context.run();
     CHECK(made == 0);
+}
+
+TEST_CASE("hedge: the caller cancels where it lives while the end comes elsewhere") {
+    net::io_context here;
+    // An operation lets go of its caller's context a little after it called the handler.
+    const auto busy = net::make_work_guard(here);
+    net::thread_pool there{1};
+    RetryBudget budget;
+    Hedge hedge{kAfter100ms, budget};
+    for (int i = 0; i < 200; ++i) {
+        net::cancellation_signal signal;
+        Timer timer{there.get_executor()};
+        bool over = false;
+        async_with_hedge(
+            there.get_executor(),
+            hedge,
+            [&](std::uint32_t, auto token) {
+                const std::chrono::microseconds span{20 + i % 40};
+                return timer.async_wait_until(timer.now() + span, std::move(token));
+            },
+            net::bind_cancellation_slot(
+                signal.slot(),
+                net::bind_executor(
+                    here.get_executor(), [&](Result<void>) { over = true; }
+                )
+            )
+        );
+        while (!over) {
+            signal.emit(net::cancellation_type::partial);
+            here.poll_one();
+        }
+        signal.emit(net::cancellation_type::terminal);
+    }
+    there.join();
 }

@@ -6,9 +6,11 @@
 #include <unit/asio/world.hpp>
 
 #include <boost/asio/bind_cancellation_slot.hpp>
+#include <boost/asio/bind_executor.hpp>
 #include <boost/asio/cancellation_signal.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
+#include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/strand.hpp>
@@ -221,4 +223,34 @@ TEST_CASE("timeout: on a strand, calls allocate nothing once the first ones are 
     );
     context.run();
     CHECK(made == 0);
+}
+
+TEST_CASE("timeout: the caller cancels where it lives while the end comes elsewhere") {
+    net::io_context here;
+    // An operation lets go of its caller's context a little after it called the handler.
+    const auto busy = net::make_work_guard(here);
+    net::thread_pool there{1};
+    Timeout timeout{{.limit = 1h}};
+    for (int i = 0; i < 200; ++i) {
+        net::cancellation_signal signal;
+        net::steady_timer machine{there, std::chrono::microseconds{20 + i % 40}};
+        bool over = false;
+        async_with_timeout(
+            there.get_executor(),
+            timeout,
+            machine.async_wait(net::deferred),
+            net::bind_cancellation_slot(
+                signal.slot(),
+                net::bind_executor(
+                    here.get_executor(), [&](boost::system::error_code) { over = true; }
+                )
+            )
+        );
+        while (!over) {
+            signal.emit(net::cancellation_type::partial);
+            here.poll_one();
+        }
+        signal.emit(net::cancellation_type::terminal);
+    }
+    there.join();
 }

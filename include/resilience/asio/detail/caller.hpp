@@ -6,7 +6,6 @@
 #include <resilience/asio/result.hpp>
 
 #include <boost/asio/any_io_executor.hpp>
-#include <boost/asio/associated_cancellation_slot.hpp>
 #include <boost/asio/associated_executor.hpp>
 #include <boost/asio/cancellation_type.hpp>
 #include <boost/asio/dispatch.hpp>
@@ -28,10 +27,10 @@ public:
           handler_(std::move(handler)) {}
 
     /// Calls the handler where it belongs. Not to be used from an initiating function.
+    /// Leaves the handler's cancellation slot alone, in which a @ref ForwardCancellation
+    /// does no harm: its owner may be emitting there this very moment, on another thread.
     template <class Values>
     void complete(Values values) && {
-        auto slot = net::get_associated_cancellation_slot(handler_);
-        if (slot.is_connected()) slot.clear();
         net::dispatch(
             executor_,
             [handler = std::move(handler_), values = std::move(values)]() mutable {
@@ -48,8 +47,9 @@ private:
     Handler handler_;
 };
 
-/// A cancellation slot's handler that hands the signal on to where `State` is run. By
-/// weak pointer: the signal may come after the operation's end.
+/// A cancellation slot's handler that hands the signal on to where `State` is run, from
+/// whatever thread may use the slot. By weak pointer: the signal may come after the
+/// operation's end, until the slot is given to another operation.
 template <class State>
 struct ForwardCancellation {
     std::weak_ptr<State> target;

@@ -169,6 +169,16 @@ struct End<std::exception_ptr, std::optional<T>> {
     }
 };
 
+/// Function objects that return what initiates an operation: called with `Before...` and
+/// a completion token, they return what the asynchronous function does.
+template <class Operation, class... Before>
+concept Initiates = requires {
+    typename std::invoke_result_t<
+        Operation,
+        Before...,
+        net::detail::completion_signature_probe>::type;
+};
+
 /// A list of types, for deduction.
 template <class Signature>
 struct SignatureOf;
