@@ -83,6 +83,7 @@ public:
         last_ = next;
     }
 
+    TimePoint ready_at() const { return owner_->ready_at(); }
     kafka::LaneProducerSnapshot snapshot() const { return owner_->snapshot(); }
 
 private:
@@ -108,13 +109,13 @@ private:
 void print_latency(
     const std::string& name,
     int rounds,
-    milliseconds pause,
+    const std::function<void()>& wait,
     const std::function<void()>& commit
 ) {
     for (int i = 0; i < 20; ++i) commit();
     std::vector<double> times;
     for (int i = 0; i < rounds; ++i) {
-        if (pause.count() > 0) std::this_thread::sleep_for(pause);
+        wait();
         const auto began = Clock::now();
         commit();
         times.push_back(1e3 * Seconds(Clock::now() - began).count());
@@ -171,9 +172,14 @@ int main(int argc, char** argv) try {
     for (const int pause : {0, 1, 2, 3, 5, 40}) {
         const auto after = "1 event after " + std::to_string(pause) + " ms, ";
         const int count = pause < 10 ? rounds : rounds / 5;
-        print_latency(after + "bare", count, milliseconds{pause}, one_bare);
-        print_latency(after + "lane", count, milliseconds{pause}, one);
+        const auto wait = [pause] {
+            if (pause > 0) std::this_thread::sleep_for(milliseconds{pause});
+        };
+        print_latency(after + "bare", count, wait, one_bare);
+        print_latency(after + "lane", count, wait, one);
     }
+    const auto rest = [&] { std::this_thread::sleep_until(lane.ready_at()); };
+    print_latency("1 event when the lane is ready", rounds, rest, one);
     constexpr std::size_t many = 5000;
     lane.prepare(many);
     for (int i = 0; i < 3; ++i) {
@@ -184,10 +190,11 @@ int main(int argc, char** argv) try {
     }
     const auto snapshot = lane.snapshot();
     std::printf(
-        "take-over %.1f ms, %llu commits, %llu suspicions\n",
+        "take-over %.1f ms, %llu commits, %llu suspicions, %llu put off\n",
         1e3 * Seconds(snapshot.last_take_over).count(),
         static_cast<unsigned long long>(snapshot.commits),
-        static_cast<unsigned long long>(snapshot.suspicions)
+        static_cast<unsigned long long>(snapshot.suspicions),
+        static_cast<unsigned long long>(snapshot.put_offs)
     );
     return 0;
 } catch (const std::exception& e) {
