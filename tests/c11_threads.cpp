@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 //
-// The threads, mutexes and condition variables of <threads.h> by those of POSIX, which
-// the thread sanitizer knows. librdkafka is built on the former: without this its threads
-// have no state in the sanitizer, and the first function under its eyes that one of them
-// calls crashes.
+// The threads, mutexes, condition variables and single calls of <threads.h> by those of
+// POSIX, which the thread sanitizer knows. librdkafka is built on the former: without
+// this its threads have no state in the sanitizer, and the first function under its eyes
+// that one of them calls crashes.
 #include <pthread.h>
 #include <threads.h>
 
@@ -16,6 +16,8 @@ namespace {
 
 static_assert(sizeof(mtx_t) == sizeof(pthread_mutex_t));
 static_assert(sizeof(cnd_t) == sizeof(pthread_cond_t));
+static_assert(sizeof(once_flag) == sizeof(pthread_once_t));
+static_assert(PTHREAD_ONCE_INIT == 0);  // as ONCE_FLAG_INIT
 
 pthread_mutex_t* posix(mtx_t* mutex) { return reinterpret_cast<pthread_mutex_t*>(mutex); }
 
@@ -100,5 +102,9 @@ int cnd_wait(cnd_t* condition, mtx_t* mutex) {
 
 int cnd_timedwait(cnd_t* condition, mtx_t* mutex, const timespec* until) {
     return answer(pthread_cond_timedwait(posix(condition), posix(mutex), until));
+}
+
+void call_once(once_flag* flag, void (*function)()) {
+    pthread_once(reinterpret_cast<pthread_once_t*>(flag), function);
 }
 }  // extern "C"

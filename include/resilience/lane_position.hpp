@@ -3,6 +3,7 @@
 #define RESILIENCE_LANE_POSITION_HPP
 
 #include <resilience/asio/result.hpp>
+#include <resilience/poison_policy.hpp>
 
 #include <cstddef>
 #include <cstdint>
@@ -26,20 +27,6 @@ struct SourceIdentity {
     std::uint32_t table = 0;
 
     friend bool operator==(const SourceIdentity&, const SourceIdentity&) = default;
-};
-
-/// A key whose events are put aside, see @ref PoisonPolicy::park_key.
-struct ParkedKey {
-    /// The events' own topic.
-    std::string topic;
-    std::string key;
-    /// `lane_seq` of the first of its events that was put aside. No other parking of the
-    /// lane has the same.
-    std::uint64_t since = 0;
-    /// How many were put aside.
-    std::uint64_t events = 0;
-
-    friend bool operator==(const ParkedKey&, const ParkedKey&) = default;
 };
 
 /** How far a lane has come: the single truth about what was delivered (I1).

@@ -76,6 +76,8 @@ struct LaneRelaySnapshot {
     std::size_t last_chunk = 0;
     std::chrono::nanoseconds last_commit{0};
     std::chrono::nanoseconds last_gate{0};
+    /// How long the lane last waited, before a look, until @ref LaneSink::ready_at.
+    std::chrono::nanoseconds last_rest{0};
 
     /// Whether the lane delivers.
     bool is_ready() const noexcept { return state == LaneState::running; }

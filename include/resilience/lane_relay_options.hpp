@@ -4,6 +4,7 @@
 
 #include <resilience/asio/result.hpp>
 #include <resilience/dead_letter.hpp>
+#include <resilience/poison_policy.hpp>
 #include <resilience/retry_policy.hpp>
 
 #include <boost/asio/awaitable.hpp>
@@ -18,20 +19,6 @@
 #include <vector>
 
 namespace resilience {
-
-/// What becomes of an event that its destination will never take as it is.
-enum class PoisonPolicy : std::uint8_t {
-    /// Everything before it is delivered, then the lane halts until somebody helps.
-    halt_lane,
-    /// Its @ref dead_letter takes its place, in the same transaction.
-    dlq,
-    /// Its key is parked: it and all later events of its key and topic go to the topic of
-    /// parked events instead, as @ref parked_event, in order and in the transactions that
-    /// they would have been delivered in. Which keys are parked is part of the position,
-    /// so it survives crashes and goes to the next owner. An event without a key goes
-    /// there alone. See @ref LaneRelayOptions::find_unparks.
-    park_key
-};
 
 /// Says that a parking may end.
 struct UnparkWord {
@@ -103,7 +90,7 @@ struct LaneRelayOptions {
 
     /// Most keys of the lane that are parked, each of which is in every position. An
     /// event that would park one more halts the lane. 1 to 200; default 100.
-    std::size_t max_parked = 100;
+    std::size_t max_parked = default_max_parked;
 
     /** Asked for parkings that may end, while the lane has some, between two chunks.
 
@@ -113,7 +100,7 @@ struct LaneRelayOptions {
         writes the events of the parking to their topic in the order of their
         `parked_number`, gives the word with the last of these numbers, and where it was
         void goes on with those that have come since: each event of the key is in its
-       topic before every later one.
+        topic before every later one.
 
         A word is acted on once or not at all, and whether it was is told by the position
         alone: it may be lost with an owner that ends, and a word about a parking that is

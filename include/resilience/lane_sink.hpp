@@ -3,6 +3,7 @@
 #define RESILIENCE_LANE_SINK_HPP
 
 #include <resilience/asio/result.hpp>
+#include <resilience/clock.hpp>
 #include <resilience/lane_position.hpp>
 #include <resilience/window_source.hpp>
 
@@ -95,6 +96,12 @@ public:
     /// The events for which the last `commit` failed, ascending; without them, or with
     /// others in their places, it may succeed. There may be more. Empty by default.
     virtual std::vector<LaneRefusal> refusals() const { return {}; }
+
+    /// From when on the next `commit` does not wait for what the destination still has to
+    /// do for the last one: whoever reads its events then finds more of them. A relay
+    /// waits no longer for it than @ref LaneRelayOptions::poll_interval. By default long
+    /// past.
+    virtual TimePoint ready_at() const { return {}; }
 };
 
 }  // namespace resilience

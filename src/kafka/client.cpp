@@ -35,7 +35,7 @@ rd_kafka_resp_err_t on_request_sent(
     std::size_t,
     void* ledger
 ) {
-    static_cast<RequestLedger*>(ledger)->sent(api);
+    static_cast<RequestLedger*>(ledger)->sent(api, Clock::now());
     return RD_KAFKA_RESP_ERR_NO_ERROR;
 }
 
@@ -65,7 +65,7 @@ rd_kafka_resp_err_t on_response_received(
 ) {
     if (is_broker_thread) {
         static_cast<RequestLedger*>(ledger)->ended(
-            api, error == RD_KAFKA_RESP_ERR_NO_ERROR
+            api, error == RD_KAFKA_RESP_ERR_NO_ERROR, Clock::now()
         );
     }
     return RD_KAFKA_RESP_ERR_NO_ERROR;

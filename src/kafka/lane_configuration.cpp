@@ -60,6 +60,10 @@ LaneProducerOptions checked_lane_options(
         o.abort_timeout >= milliseconds{1} && o.abort_timeout <= o.transaction_timeout,
         "abort_timeout: must be 1 ms to transaction_timeout"
     );
+    require(
+        o.longest_rest >= milliseconds{0} && o.longest_rest <= milliseconds{20},
+        "longest_rest: must be 0 to 20 ms"
+    );
     require(o.epoch_guard <= EpochGuard::off, "epoch_guard: must be one of its names");
     return o;
 }
@@ -110,7 +114,7 @@ Settings reader_settings(const ProducerOptions& producer, Isolation isolation) {
     return settings;
 }
 
-Settings position_topic_settings() {
+Settings compacted_topic_settings() {
     return {
         {"cleanup.policy", "compact"},
         // A lane writes its key with each transaction: small segments end up compacted

@@ -38,8 +38,8 @@ Settings lane_producer_settings(
 /// Settings of a client that reads partitions. Pure.
 Settings reader_settings(const ProducerOptions& producer, Isolation isolation);
 
-/// Settings of the position topic when it is created. Pure.
-Settings position_topic_settings();
+/// Settings of a topic of positions or marks when it is created. Pure.
+Settings compacted_topic_settings();
 
 }  // namespace resilience::kafka::detail
 

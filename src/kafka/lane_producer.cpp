@@ -74,6 +74,8 @@ std::vector<LaneRefusal> LaneProducer::refusals() const {
     return impl_->session->refusals();
 }
 
+TimePoint LaneProducer::ready_at() const { return impl_->session->ready_at(); }
+
 LaneProducerSnapshot LaneProducer::snapshot() const { return impl_->session->snapshot(); }
 
 }  // namespace resilience::kafka

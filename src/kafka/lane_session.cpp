@@ -45,7 +45,8 @@ std::string topics_of(
 LaneSession::LaneSession(ProducerOptions producer, LaneProducerOptions options)
     : producer_options_(std::move(producer)),
       options_(checked_lane_options(producer_options_, std::move(options))),
-      settings_(lane_producer_settings(producer_options_, options_)) {
+      settings_(lane_producer_settings(producer_options_, options_)),
+      rest_(options_.longest_rest) {
     check_settings(settings_);
 }
 
@@ -323,6 +324,9 @@ void LaneSession::committed(
     std::size_t events, const LanePosition& next, TimePoint began
 ) {
     lane_seq_ = next.lane_seq;
+    const bool put_off = ledger_.is_put_off();
+    rest_.note(began - ended_at_, put_off);
+    ended_at_ = Clock::now();
     const bool suspicious = !ledger_.is_balanced();
     const bool replace = must_replace(options_.epoch_guard, ledger_);
     if (replace) {
@@ -332,8 +336,10 @@ void LaneSession::committed(
     const std::lock_guard lock(mutex_);
     ++counters_.commits;
     counters_.events += events;
-    counters_.last_commit = Clock::now() - began;
+    counters_.last_commit = ended_at_ - began;
     counters_.ready = !replace;
+    if (put_off) ++counters_.put_offs;
+    counters_.rest = rest_.value();
     if (replace && suspicious) ++counters_.suspicions;
 }
 

@@ -9,6 +9,7 @@
 #include "kafka/patience.hpp"
 #include "kafka/request_ledger.hpp"
 #include "kafka/transaction_end.hpp"
+#include "kafka/transaction_rest.hpp"
 #include "kafka/transactional_client.hpp"
 
 #include <cstdint>
@@ -42,6 +43,7 @@ public:
     );
 
     const std::vector<LaneRefusal>& refusals() const noexcept { return refusals_; }
+    TimePoint ready_at() const noexcept { return ended_at_ + rest_.value(); }
     LaneProducerSnapshot snapshot() const;
 
 private:
@@ -88,6 +90,8 @@ private:
     RequestLedger ledger_;
     std::unique_ptr<TransactionalClient> client_;
     Stage stage_ = Stage::before;
+    TransactionRest rest_;
+    TimePoint ended_at_{};
     std::uint64_t lane_seq_ = 0;
     // Topics to be asked for again in the next take-over.
     std::set<std::string> topics_;

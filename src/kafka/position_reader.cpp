@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 #include "kafka/position_reader.hpp"
 
+#include "kafka/compacted_topic.hpp"
 #include "kafka/lane_configuration.hpp"
 #include "kafka/lane_message.hpp"
-#include "kafka/position_topic.hpp"
 #include "kafka/stretch_reader.hpp"
 #include "kafka/topic_catalog.hpp"
 
@@ -37,7 +37,14 @@ PositionReader::PositionReader(
       )) {}
 
 Result<void> PositionReader::prepare(const Patience& patience) {
-    return prepare_position_topic(*uncommitted_, options_, patience);
+    const CompactedTopic topic{
+        .record = "position",
+        .name = options_.position_topic,
+        .partitions = options_.lanes,
+        .partition = options_.lane,
+        .replication_factor = options_.replication_factor,
+        .may_create = options_.create_position_topic};
+    return prepare_compacted_topic(*uncommitted_, topic, patience);
 }
 
 Result<bool> PositionReader::exists(const Patience& patience) {

@@ -28,7 +28,7 @@ public:
     /// REQUIRES: the options were checked.
     PositionReader(const ProducerOptions& producer, const LaneProducerOptions& options);
 
-    /// Makes sure that the topic is there; see @ref prepare_position_topic.
+    /// Makes sure that the topic is there; see @ref prepare_compacted_topic.
     Result<void> prepare(const Patience& patience);
 
     /** Whether the topic is there; creates nothing.

@@ -2,10 +2,12 @@
 #ifndef RESILIENCE_SRC_KAFKA_REQUEST_LEDGER_HPP
 #define RESILIENCE_SRC_KAFKA_REQUEST_LEDGER_HPP
 
+#include <resilience/clock.hpp>
 #include <resilience/kafka/lane_producer_options.hpp>
 
 #include <array>
 #include <atomic>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -33,19 +35,30 @@ public:
             each.sent = 0;
             each.answered = 0;
         }
+        put_off_ = false;
     }
 
     /// Notes a request that was written to a connection, each copy of it.
-    void sent(int api) noexcept {
+    void sent(int api, TimePoint now) noexcept {
+        if (api == add_partitions && counts_[1].answered > 0 && counts_[0].sent == 0 &&
+            now - added_.load() >= put_off_time) {
+            put_off_ = true;
+        }
         if (const auto i = index_of(api)) ++counts_[*i].sent;
     }
 
     /// Notes the end of a request. @param arrived Whether that was an answer, not the
     /// loss of the connection or the end of patience.
-    void ended(int api, bool arrived) noexcept {
+    void ended(int api, bool arrived, TimePoint now) noexcept {
         const auto i = index_of(api);
-        if (i && arrived) ++counts_[*i].answered;
+        if (!i || !arrived) return;
+        if (api == add_partitions) added_ = now;
+        ++counts_[*i].answered;
     }
+
+    /// Whether the transaction was put off at its begin, because the cluster was still
+    /// ending the one before it: nothing was sent between two requests to begin it.
+    bool is_put_off() const noexcept { return put_off_; }
 
     /// Whether the end of the transaction was sent.
     bool is_end_sent() const noexcept { return counts_[2].sent > 0; }
@@ -90,7 +103,12 @@ private:
         }
     }
 
+    // The client asks again after 20 ms; for further partitions after one.
+    static constexpr std::chrono::milliseconds put_off_time{15};
+
     std::array<Count, 3> counts_;
+    std::atomic<TimePoint> added_{};
+    std::atomic<bool> put_off_{false};
 };
 
 /// Decides whether a producer is replaced after a committed transaction. Pure.

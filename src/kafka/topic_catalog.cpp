@@ -12,14 +12,11 @@ namespace {
 using std::chrono::milliseconds;
 
 constexpr milliseconds question{1000};
-constexpr milliseconds retry_pause{50};
-// A topic that somebody has just made takes a moment to be known.
-constexpr int tries_until_missing = 5;
 
 }  // namespace
 
 Result<std::int32_t> partition_count(
-    rd_kafka_t& client, const std::string& topic, const Patience& patience
+    rd_kafka_t& client, const std::string& topic, const Patience& patience, int tries
 ) {
     const TopicHandle handle{rd_kafka_topic_new(&client, topic.c_str(), nullptr)};
     if (!handle) {
@@ -46,12 +43,12 @@ Result<std::int32_t> partition_count(
         const bool is_missing = error == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART ||
                                 error == RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC;
         const bool again =
-            is_missing ? ++missing < tries_until_missing
+            is_missing ? ++missing < tries
                        : is_topic_pending(error) || is_retryable(request_error(error));
         if (!again) {
             return fail(request_error(error), topic + ": " + rd_kafka_err2str(error));
         }
-        patience.pause(retry_pause);
+        patience.pause(missing_pause);
     }
     return patience.failure("the topic " + topic + ": " + rd_kafka_err2str(error));
 }
@@ -81,7 +78,7 @@ Result<std::vector<std::int64_t>> offsets_since(
         if (!is_retryable(request_error(error)) && !is_topic_pending(error)) {
             return fail(request_error(error), rd_kafka_err2str(error));
         }
-        patience.pause(retry_pause);
+        patience.pause(missing_pause);
     }
     if (error) {
         return patience.failure(

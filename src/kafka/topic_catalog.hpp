@@ -9,14 +9,22 @@
 #include "kafka/handles.hpp"
 #include "kafka/patience.hpp"
 
+#include <chrono>
 #include <cstdint>
 #include <string>
 #include <vector>
 
 namespace resilience::kafka::detail {
 
+/// How often a topic that is missing is asked for, and the pause before it is asked for
+/// again: one that somebody has just made takes a moment to be known.
+inline constexpr int tries_until_missing = 5;
+inline constexpr std::chrono::milliseconds missing_pause{50};
+
 /** How many partitions a topic has. Blocks, and creates nothing: the client must have
     been made with `reader_settings`.
+
+    @param tries How often it is asked for until it is missing.
 
     @par Errors
     @li Errc::bad_destination There is no such topic.
@@ -24,7 +32,10 @@ namespace resilience::kafka::detail {
     @li Those of @ref Patience.
 */
 Result<std::int32_t> partition_count(
-    rd_kafka_t& client, const std::string& topic, const Patience& patience
+    rd_kafka_t& client,
+    const std::string& topic,
+    const Patience& patience,
+    int tries = tries_until_missing
 );
 
 /// The first offset of each partition whose record is of `time` or later, in the order

@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <iterator>
+#include <map>
 #include <set>
 #include <stdexcept>
 #include <utility>
@@ -27,7 +28,8 @@ void require(bool holds, const char* complaint) {
 
 TopicReaderOptions checked(TopicReaderOptions o) {
     require(
-        !o.topics.empty() && o.topics.size() <= 1000, "topics: must be 1 to 1,000 names"
+        !o.topics.empty() && o.topics.size() <= 100'000,
+        "topics: must be 1 to 100,000 names"
     );
     require(
         std::ranges::all_of(o.topics, is_topic_name),
@@ -108,15 +110,28 @@ Result<void> TopicSession::connect() {
 }
 
 Result<void> TopicSession::find_partitions(const std::stop_token& stop) {
+    std::map<std::string, std::int32_t> counts;
     auto topics = options_.topics;
-    std::ranges::sort(topics);
-    for (const auto& topic : topics) {
-        const auto count = partition_count(*uncommitted_, topic, patience(stop));
-        if (!count) {
-            if (options_.skip_missing && count.error() == Errc::bad_destination) continue;
-            return count.error();
+    // All that are missing are asked for in turns: many take no longer than one.
+    for (int tries = 1; !topics.empty(); ++tries) {
+        if (tries > 1) patience(stop).pause(missing_pause);
+        std::vector<std::string> missing;
+        for (auto& topic : topics) {
+            const auto count = partition_count(*uncommitted_, topic, patience(stop), 1);
+            if (count) {
+                counts.emplace(topic, *count);
+            } else if (count.error() != Errc::bad_destination) {
+                return count.error();
+            } else if (tries < tries_until_missing) {
+                missing.push_back(std::move(topic));
+            } else if (!options_.skip_missing) {
+                return count.error();
+            }
         }
-        for (std::int32_t i = 0; i < *count; ++i) {
+        topics = std::move(missing);
+    }
+    for (const auto& [topic, count] : counts) {
+        for (std::int32_t i = 0; i < count; ++i) {
             partitions_.push_back({.partition = {topic, i}});
         }
     }

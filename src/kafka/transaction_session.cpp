@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: MIT
 #include "kafka/transaction_session.hpp"
 
+#include <resilience/event.hpp>
+
+#include "kafka/compacted_topic.hpp"
 #include "kafka/error_map.hpp"
 #include "kafka/lane_configuration.hpp"
 
@@ -25,6 +28,14 @@ TransactionalProducerOptions checked(
     require(
         !o.transactional_id.empty() && o.transactional_id.size() <= 249,
         "transactional_id: must be 1 to 249 characters"
+    );
+    require(
+        o.mark_topic.empty() || is_topic_name(o.mark_topic),
+        "mark_topic: must be 1 to 249 of A-Z a-z 0-9 . _ -"
+    );
+    require(
+        o.mark_replicas == -1 || (o.mark_replicas >= 1 && o.mark_replicas <= 100),
+        "mark_replicas: must be -1 or 1 to 100"
     );
     require(
         o.transaction_timeout > producer.socket_timeout &&
@@ -54,10 +65,13 @@ TransactionSession::TransactionSession(
 Result<void> TransactionSession::open(const std::stop_token& stop) {
     is_open_ = false;
     client_.reset();
+    const Patience patience{Clock::now() + options_.open_timeout, stop};
     try {
+        const auto prepared = prepare_marks(patience);
+        if (!prepared) return prepared;
         client_ =
             std::make_unique<TransactionalClient>(settings_, producer_.log, ledger_);
-        const auto fenced = client_->init({Clock::now() + options_.open_timeout, stop});
+        const auto fenced = client_->init(patience);
         if (!fenced) {
             client_.reset();
             return fenced;
@@ -68,6 +82,21 @@ Result<void> TransactionSession::open(const std::stop_token& stop) {
     }
     is_open_ = true;
     return {};
+}
+
+Result<void> TransactionSession::prepare_marks(const Patience& patience) {
+    if (has_marks_ || options_.mark_topic.empty()) return {};
+    ClientLog log{producer_.log};
+    const auto reader = open_client(
+        RD_KAFKA_CONSUMER, reader_settings(producer_, Isolation::read_committed), log
+    );
+    const CompactedTopic topic{
+        .record = "mark",
+        .name = options_.mark_topic,
+        .replication_factor = options_.mark_replicas};
+    const auto prepared = prepare_compacted_topic(*reader, topic, patience);
+    has_marks_ = prepared.has_value();
+    return prepared;
 }
 
 Result<void> TransactionSession::commit(

@@ -35,6 +35,7 @@ public:
     bool is_open() const noexcept { return is_open_; }
 
 private:
+    Result<void> prepare_marks(const Patience& patience);
     Result<void> transact(
         const std::vector<Message>& messages,
         ChunkReports& reports,
@@ -53,6 +54,7 @@ private:
     RequestLedger ledger_;
     std::unique_ptr<TransactionalClient> client_;
     Stage stage_ = Stage::before;
+    bool has_marks_ = false;
     std::atomic<bool> is_open_{false};
 };
 

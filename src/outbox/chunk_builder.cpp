@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "chunk_builder.hpp"
 
-#include <resilience/dead_letter.hpp>
+#include <resilience/detail/aside_event.hpp>
 #include <resilience/detail/chunk_law.hpp>
 #include <resilience/detail/lane_fault.hpp>
 
@@ -17,51 +17,21 @@ Failure named(const WindowEvent& row, Failure failure) {
     return failure;
 }
 
-bool has_key(const Event& event) {
-    return event.partition_key && !event.partition_key->empty();
-}
-
-// The parking that an event belongs to; null: none.
-ParkedKey* find_parked(std::vector<ParkedKey>& parked, const Event& event) {
-    if (parked.empty() || !has_key(event)) return nullptr;
-    const auto found = std::ranges::find_if(parked, [&](const ParkedKey& one) {
-        return one.key == *event.partition_key && one.topic == event.topic;
-    });
-    return found == parked.end() ? nullptr : &*found;
-}
-
 }  // namespace
 
 ChunkBuilder::ChunkBuilder(const LaneRelayOptions& options)
-    : policy_(options.poison),
-      topic_policies_(options.topic_poison),
+    : rules_{
+          .policy = options.poison,
+          .topics = options.topic_poison,
+          .most_parked = options.max_parked},
       dead_letter_suffix_(options.dead_letter_suffix),
-      park_suffix_(options.park_suffix),
-      max_parked_(options.max_parked) {}
-
-PoisonPolicy ChunkBuilder::policy_of(std::string_view topic) const {
-    const auto own = topic_policies_.find(topic);
-    return own == topic_policies_.end() ? policy_ : own->second;
-}
+      park_suffix_(options.park_suffix) {}
 
 std::optional<Failure> ChunkBuilder::find_fault(const WindowEvent& row) const {
     if (const auto at = condemned_.find(row.seq); at != condemned_.end()) {
         return at->second;
     }
     return find_defect(row);
-}
-
-void ChunkBuilder::put_aside(Built& built, WindowEvent& row, std::size_t at, Failure why)
-    const {
-    if (auto* const parked = find_parked(built.parked, row.event)) {
-        ++parked->events;
-        row.event = parked_event(row, why, park_suffix_, *parked);
-    } else {
-        const bool parks = policy_of(row.event.topic) == PoisonPolicy::park_key;
-        row.event = dead_letter(row, why, parks ? park_suffix_ : dead_letter_suffix_);
-    }
-    row.defect.clear();
-    built.dead_letters.push_back({at, std::move(why)});
 }
 
 Result<ChunkBuilder::Built> ChunkBuilder::build(
@@ -72,33 +42,24 @@ Result<ChunkBuilder::Built> ChunkBuilder::build(
     for (std::size_t i = 0; i < rows.size(); ++i) {
         auto& row = rows[i];
         auto why = find_fault(row);
-        const bool is_parked = find_parked(built.parked, row.event) != nullptr;
-        const auto policy = policy_of(row.event.topic);
-        const bool begins =
-            why && !is_parked && policy == PoisonPolicy::park_key && has_key(row.event);
-        const bool is_full = begins && built.parked.size() >= max_parked_;
-        const bool halts =
-            is_full || (why && !is_parked && policy == PoisonPolicy::halt_lane);
-        if (halts && i == 0) {
-            if (is_full) why->detail += " (and max_parked keys are parked already)";
+        auto fate = fate_of(row.event, why.has_value(), rules_, built.parked);
+        if (fate.halts && i == 0) {
+            if (fate.is_full) why->detail += " (and max_parked keys are parked already)";
             return named(row, std::move(*why));
         }
-        if (i > 0 && (halts || (refused_ && row.seq >= *refused_))) {
+        if (i > 0 && (fate.halts || (refused_ && row.seq >= *refused_))) {
             rows.resize(i);
             built.is_cut = true;
             break;
         }
-        if (begins) {
-            built.parked.push_back(
-                {row.event.topic, *row.event.partition_key, from.lane_seq + i + 1, 0}
-            );
+        if (!why && !fate.parking) continue;
+        const bool is_behind = !why;
+        if (is_behind) why = key_is_parked();
+        if (fate.begins) {
+            fate.parking = begin_parking(built.parked, row.event, from.lane_seq + i);
         }
-        if (why) {
-            put_aside(built, row, i, std::move(*why));
-        } else if (is_parked) {
-            put_aside(built, row, i, fail(Errc::cancelled, "its key is parked"));
-            built.dead_letters.back().is_behind = true;
-        }
+        put_aside(row, *why, fate, dead_letter_suffix_, park_suffix_);
+        built.dead_letters.push_back({i, std::move(*why), is_behind});
     }
     built.events = std::move(rows);
     return built;
@@ -119,7 +80,7 @@ bool ChunkBuilder::learn(
         // A dead letter that is refused has nothing left to take its place.
         const bool replaceable =
             letter == dead_letters.end()
-                ? policy_of(row.event.topic) != PoisonPolicy::halt_lane
+                ? rules_.of(row.event.topic) != PoisonPolicy::halt_lane
                 : letter->is_behind;
         if (replaceable && blames_content(refusal.failure)) {
             learnt |= condemned_.emplace(row.seq, refusal.failure).second;

@@ -2,16 +2,15 @@
 #ifndef RESILIENCE_SRC_OUTBOX_CHUNK_BUILDER_HPP
 #define RESILIENCE_SRC_OUTBOX_CHUNK_BUILDER_HPP
 
+#include <resilience/detail/poison_law.hpp>
 #include <resilience/lane_relay.hpp>
 
 #include <cstddef>
 #include <cstdint>
-#include <functional>
 #include <map>
 #include <optional>
 #include <span>
 #include <string>
-#include <string_view>
 #include <vector>
 
 namespace resilience::detail {
@@ -57,16 +56,12 @@ public:
     void forget();
 
 private:
-    PoisonPolicy policy_of(std::string_view topic) const;
     // Why the row is not delivered as it is.
     std::optional<Failure> find_fault(const WindowEvent& row) const;
-    void put_aside(Built& built, WindowEvent& row, std::size_t at, Failure why) const;
 
-    PoisonPolicy policy_;
-    std::map<std::string, PoisonPolicy, std::less<>> topic_policies_;
+    PoisonRules rules_;
     std::string dead_letter_suffix_;
     std::string park_suffix_;
-    std::size_t max_parked_;
     /// Rows that only their dead letters are left of.
     std::map<std::int64_t, Failure> condemned_;
     /// A chunk ends before this row, unless it is the first: it is refused, but not what

@@ -2,8 +2,12 @@
 #ifndef RESILIENCE_SRC_OUTBOX_IDLE_POLICY_HPP
 #define RESILIENCE_SRC_OUTBOX_IDLE_POLICY_HPP
 
+#include <resilience/clock.hpp>
 #include <resilience/retry_policy.hpp>
 
+#include <resilience/detail/saturated_add.hpp>
+
+#include <algorithm>
 #include <chrono>
 
 namespace resilience::detail {
@@ -18,6 +22,13 @@ inline RetryPolicy idle_policy(
 ) {
     return RetryPolicy{
         {.base = least, .factor = 1.02, .cap = most, .jitter = Jitter::none}};
+}
+
+/// How long to wait until `ready`, at most `most`.
+inline std::chrono::nanoseconds rest_until(
+    TimePoint ready, TimePoint now, std::chrono::nanoseconds most
+) noexcept {
+    return std::clamp(saturated_span(now, ready), std::chrono::nanoseconds{0}, most);
 }
 
 }  // namespace resilience::detail

@@ -10,6 +10,7 @@
 #include "lane_cursor.hpp"
 #include "lane_monitor.hpp"
 #include "lane_relay_settings.hpp"
+#include "lane_turn.hpp"
 #include "overlap.hpp"
 #include "run_on_strand.hpp"
 #include "unpark_hearing.hpp"
@@ -29,18 +30,10 @@ namespace {
 using detail::ChunkBuilder;
 using detail::ChunkLaw;
 using detail::LaneFault;
+using detail::Slice;
+using detail::Turn;
 
 using Rows = std::vector<WindowEvent>;
-
-// What one turn of the loop came to.
-enum class Turn : std::uint8_t {
-    // A chunk was committed, or a window that had some is done.
-    progress,
-    // Nothing is there.
-    idle,
-    // The chunk has to be made differently.
-    differently
-};
 
 }  // namespace
 
@@ -89,10 +82,6 @@ struct LaneRelay::Impl {
     std::uint32_t halted_tries = 0;
     std::optional<TimePoint> looked_at;
     // The slice that was read while the one before it was committed.
-    struct Slice {
-        WindowSlice asked;
-        Result<Rows> rows;
-    };
     std::optional<Slice> ahead;
     // A chunk of which the next take-over tells whether it was committed.
     std::optional<CommittedChunk> in_doubt;
@@ -173,6 +162,7 @@ struct LaneRelay::Impl {
         const auto ended = co_await end_parkings();
         if (!ended) co_return ended.error();
         if (!cursor.is_in_window()) {
+            co_await rest();
             looked_at = timer.now();
             const auto window = co_await source.look();
             if (!window) co_return window.error();
@@ -295,6 +285,15 @@ struct LaneRelay::Impl {
         (void)co_await timer.async_wait_until(timer.now() + delay, net::use_awaitable);
         waiting_wakeably = false;
         woken = false;
+    }
+
+    // What the lane would wait for with its chunk it waits for without one.
+    net::awaitable<void> rest() {
+        const auto delay =
+            detail::rest_until(sink.ready_at(), timer.now(), options.poll_interval);
+        if (delay.count() == 0) co_return;
+        monitor.note([&](LaneRelaySnapshot& s) { s.last_rest = delay; });
+        co_await wait(delay, false);
     }
 
     // Says what is wrong and pauses. Returns whether to give up.

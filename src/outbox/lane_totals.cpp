@@ -55,6 +55,7 @@ LaneRelaySnapshot add_run(const LaneRelaySnapshot& past, const LaneRelaySnapshot
         total.last_commit = past.last_commit;
     }
     if (run.gates == 0) total.last_gate = past.last_gate;
+    if (run.last_rest.count() == 0) total.last_rest = past.last_rest;
 
     const bool has_run = run.chunks > 0 || run.caught_up.has_value();
     if (is_failing(past.state) && !has_run) {

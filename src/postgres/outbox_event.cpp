@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "outbox_event.hpp"
 
-#include <boost/json/parse.hpp>
-#include <boost/json/serialize.hpp>
+#include <resilience/detail/header_json.hpp>
 
 #include <charconv>
 #include <chrono>
@@ -39,23 +38,6 @@ std::optional<WallClock::time_point> read_time(std::string_view text) {
     return WallClock::time_point{epoch.time_since_epoch() + since};
 }
 
-std::vector<Header> read_headers(std::string_view text) {
-    std::vector<Header> headers;
-    if (text == "{}") return headers;
-    boost::json::error_code error;
-    const auto json = boost::json::parse(text, error);
-    // A foreign writer may have stored something else; it has no names to send.
-    if (error || !json.is_object()) return headers;
-    for (const auto& [name, value] : json.get_object()) {
-        headers.emplace_back(
-            std::string{name},
-            value.is_string() ? std::string{value.get_string()}
-                              : boost::json::serialize(value)
-        );
-    }
-    return headers;
-}
-
 }  // namespace
 
 ClaimedEvent read_event(const Row& row) {
@@ -70,7 +52,7 @@ ClaimedEvent read_event(const Row& row) {
     event.event_data = row.text(6);
     event.topic = row.text(7);
     if (!row.is_null(8)) event.partition_key = std::string{row.text(8)};
-    event.headers = read_headers(row.text(9));
+    event.headers = resilience::detail::read_headers(row.text(9));
     event.created_at = read_time(row.text(10));
     if (!event.created_at) {
         claimed.defect = "created_at: is not a time from 1678 to 2261";

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include <resilience/sqlite/outbox_source.hpp>
 
+#include <resilience/detail/header_json.hpp>
 #include <resilience/detail/rfc3339.hpp>
 #include <resilience/detail/utf8.hpp>
 #include <resilience/sqlite/transaction.hpp>
@@ -8,8 +9,6 @@
 #include "outbox_sql.hpp"
 
 #include <boost/json/array.hpp>
-#include <boost/json/object.hpp>
-#include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
 #include <boost/json/value.hpp>
 
@@ -49,19 +48,6 @@ OutboxSourceOptions checked(OutboxSourceOptions options) {
 std::int64_t milliseconds_of(WallClock::time_point time) {
     using std::chrono::milliseconds;
     return std::chrono::floor<milliseconds>(time.time_since_epoch()).count();
-}
-
-std::vector<Header> headers_of(std::string_view text) {
-    std::vector<Header> headers;
-    json::error_code ec;
-    const auto parsed = json::parse({text.data(), text.size()}, ec);
-    if (ec || !parsed.is_object()) return headers;
-    for (const auto& [name, value] : parsed.get_object()) {
-        if (!value.is_string()) continue;
-        const auto& words = value.get_string();
-        headers.emplace_back(std::string{name}, std::string{words.begin(), words.end()});
-    }
-    return headers;
 }
 
 // The schema keeps the column a whole number.
@@ -105,7 +91,7 @@ ClaimedEvent event_of(const Row& row) {
     }
     claimed.retry_count = count(row, 9);
     event.max_retries = count(row, 10);
-    event.headers = headers_of(row.text(11));
+    event.headers = resilience::detail::read_headers(row.text(11));
     return claimed;
 }
 

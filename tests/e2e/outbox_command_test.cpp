@@ -67,6 +67,12 @@ TEST_CASE("what only looks creates nothing and says what is not there") {
     const auto ran = outbox(stack, {"verify", "--topics", nowhere});
     CHECK(ran.code == 3);
     CHECK_MESSAGE(ran.says("there is no topic " + nowhere), ran.text);
+    // However many they are, and what is put aside from each is asked for with it.
+    auto many = nowhere;
+    for (int i = 0; i < 334; ++i) many += ',' + nowhere + std::to_string(i);
+    const auto all = outbox(stack, {"verify", "--topics", many});
+    CHECK(all.code == 3);
+    CHECK_MESSAGE(all.says("there is no topic " + nowhere), all.text);
     CHECK(outbox(stack, {"verify"}).code == 0);
     const auto status = outbox(stack, {"status"});
     CHECK(status.code == 1);

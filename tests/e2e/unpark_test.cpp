@@ -87,7 +87,7 @@ TEST_CASE("outbox unpark sends what was put aside in order, and the relay goes o
     CHECK(outbox(stack, {"unpark", "b"}).code == 3);
     // The mark of how far it has come ends with it.
     const auto marks = stack.read(
-        "resilience." + stack.environment().at("DB_NAME") + ".position", "%k %S"
+        "resilience." + stack.environment().at("DB_NAME") + ".position.marks", "%k %S"
     );
     REQUIRE_FALSE(marks.empty());
     std::string last;
@@ -159,4 +159,45 @@ TEST_CASE("outbox unpark that was given up is repeated, and writes nothing twice
     }));
     const auto verified = outbox(stack, {"verify"});
     CHECK_MESSAGE(verified.code == 0, verified.text);
+}
+
+TEST_CASE("outbox unpark gives its word of all that it has written, though time is up") {
+    const Waiting stack;
+    Relay relay(stack, "one");
+    REQUIRE(stack.has_parked(3));
+    // Its first word takes longer than it may wait, and until the test lets it go.
+    (void)stack.sql("CREATE SEQUENCE asked");
+    (void)stack.sql("CREATE TABLE told (at int)");
+    (void)stack.sql(
+        "CREATE FUNCTION hold() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN "
+        "IF nextval(''asked'') > 1 THEN RETURN NEW; END IF; "
+        "WHILE NOT EXISTS (SELECT FROM told) LOOP PERFORM pg_sleep(0.02); END LOOP; "
+        "PERFORM pg_sleep(0.2); RETURN NEW; END'"
+    );
+    (void)stack.sql(
+        "CREATE TRIGGER hold BEFORE INSERT ON outbox_unparks FOR EACH ROW EXECUTE "
+        "FUNCTION hold()"
+    );
+    auto environment = stack.environment();
+    environment["DB_TIMEOUT"] = "60s";
+    Process unpark(
+        {OUTBOX, "unpark", "b", "--written", "1", "--wait", "100ms"},
+        environment,
+        stack.folder() / "unpark.log"
+    );
+    REQUIRE(eventually([&] {
+        return stack.sql("SELECT is_called FROM asked").at(0) == "t";
+    }));
+    stack.write_one("b", 5);
+    REQUIRE(stack.has_parked(4));
+    (void)stack.sql("INSERT INTO told VALUES (1)");
+    CHECK(unpark.wait() == 3);
+    CHECK_MESSAGE(
+        unpark.output().find("of which 4 events are in their topic") != std::string::npos,
+        unpark.output()
+    );
+    CHECK(stack.numbers("b") == Numbers{"1", "3", "4", "5"});
+    CHECK(eventually([&] { return relay.shows(R"(relay_lane_parked_keys{lane="0"} 0)"); })
+    );
+    CHECK(relay.ends());
 }

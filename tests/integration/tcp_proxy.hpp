@@ -17,6 +17,7 @@
 #include <atomic>
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <future>
 #include <memory>
 #include <set>
@@ -95,6 +96,15 @@ public:
         });
     }
 
+    /// Does this before the next request that holds `text` is passed on, once, on the
+    /// proxy's thread.
+    void before(std::string text, std::function<void()> act) {
+        on_thread([this, text = std::move(text), act = std::move(act)] {
+            act_text_ = text;
+            act_ = act;
+        });
+    }
+
 private:
     struct Link {
         explicit Link(boost::asio::io_context& context)
@@ -165,6 +175,7 @@ private:
                 if (break_how_ == Break::before_request) break;
                 link->doomed = true;
             }
+            if (act_ && text.find(act_text_) != text.npos) std::exchange(act_, {})();
             if (!co_await send(link->server, text)) break;
         }
         link->close();
@@ -216,6 +227,8 @@ private:
     bool frozen_ = false;
     std::string break_text_;
     Break break_how_ = Break::before_request;
+    std::string act_text_;
+    std::function<void()> act_;
     std::atomic<int> accepted_ = 0;
     std::thread thread_;
 };

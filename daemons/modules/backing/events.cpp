@@ -2,10 +2,10 @@
 #include <modules/backing/events.hpp>
 
 #include <host/config.hpp>
+#include <modules/backing/named_values.hpp>
 
 #include <resilience/event.hpp>
 
-#include <algorithm>
 #include <charconv>
 #include <cstddef>
 #include <stdexcept>
@@ -50,22 +50,15 @@ void leave_to_writers(host::Config& config) {
 
 std::optional<EventTopics> read_event_topics(std::string_view text) {
     EventTopics topics;
-    while (!text.empty()) {
-        const auto one = text.substr(0, text.find(','));
-        text.remove_prefix(std::min(one.size() + 1, text.size()));
-        const std::string name{one.substr(0, one.find('='))};
-        if (!is_topic_name(name) || !topics.names.insert(name).second) {
+    for (const auto& [name, size] : read_named_values(text)) {
+        if (!is_topic_name(name) || !topics.names.emplace(name).second) {
             return std::nullopt;
         }
-        if (name.size() == one.size()) continue;
-        const auto number = one.substr(name.size() + 1);
+        if (!size) continue;
         std::size_t bytes = 0;
-        const auto read =
-            std::from_chars(number.data(), number.data() + number.size(), bytes);
-        if (read.ec != std::errc{} || read.ptr != number.data() + number.size() ||
-            bytes == 0) {
-            return std::nullopt;
-        }
+        const auto end = size->data() + size->size();
+        const auto read = std::from_chars(size->data(), end, bytes);
+        if (read.ec != std::errc{} || read.ptr != end || bytes == 0) return std::nullopt;
         topics.max_event_bytes.emplace(name, bytes);
     }
     return topics;

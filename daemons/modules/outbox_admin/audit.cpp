@@ -319,13 +319,15 @@ net::awaitable<Result<Report>> rebase(const Tools& tools) {
     }
     const auto renumbered = co_await renumber(tools, dry_run);
     if (!renumbered) co_return renumbered.error();
-    const auto span = co_await find_span(tools);
-    if (!span) co_return span.error();
-    audit.span = *span;
     const auto source = co_await audit.source.identity();
     if (!source) co_return source.error();
     const auto window = co_await audit.source.look();
     if (!window) co_return window.error();
+    // In this order, so that the span knows every row that the window shows: one that is
+    // committed after the span was found may have a `seq` that it passes over.
+    const auto span = co_await find_span(tools);
+    if (!span) co_return span.error();
+    audit.span = *span;
     const auto durable = co_await audit.source.gate(window->insert);
     if (!durable) co_return durable.error();
     LanePosition next{

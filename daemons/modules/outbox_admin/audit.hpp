@@ -21,11 +21,10 @@ void declare_audit(host::Config& config, Request& request);
         `--dry-run` nobody is fenced and relays may run.
     @li Rows that the lanes' positions count as delivered (I3), created since the time
         asked for, must be in the topics, among their dead letters or parked events. The
-   topics are read whole: no clock decides whether an event is sent again.
+        topics are read whole: no clock decides whether an event is sent again.
     @li What is missing is delivered by its lane in the order of the table, with the
-   header
-        @ref redelivered_header, in transactions with the lane's position, whose windows
-        stay as they are: what was sent before a crash is found by the next audit.
+        header @ref redelivered_header, in transactions with the lane's position, whose
+        windows stay as they are: what was sent before a crash is found by the next audit.
     @li A missing event that its topic never takes goes where its policy says, as a relay
         would send it; with `halt_lane` it is left out and told, and the rest is done.
     @li Missing events whose keys the lane's position holds as parked are put aside with
@@ -51,7 +50,7 @@ void declare_rebase(host::Config& config, Request& request);
     committed now, created since the time asked for, must be in the topics; older ones
     count as delivered. Each lane then has a position at one snapshot of the new history
     that cannot be lost (I6). Until a lane has it, its position names no source, and
-   relays refuse to go on.
+    relays refuse to go on.
 
     Rows with transaction numbers of another server are given some of this one first
     (@ref OutboxTable::take_own_numbers), slice by slice. Killed in between, it is run

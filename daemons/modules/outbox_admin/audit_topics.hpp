@@ -32,8 +32,8 @@ struct TopicsSeen {
 };
 
 /** Reads the topics of a request, their dead letters and parked events whole, and tells
-   the ledger which events are there. Of records in the span that the ledger does not
-   expect it asks the table whether they have a row.
+    the ledger which events are there. Of records in the span that the ledger does not
+    expect it asks the table whether they have a row.
 
     A partition of which nothing is left was emptied now, for all that is known.
 

@@ -16,11 +16,11 @@ void declare_lanes_command(host::Config& config, Request& request);
 /** Changes how many lanes an outbox has. `RELAY_LANES` says how many it had.
 
     A key is in one lane as long as nobody changes their number: then it may be in
-   another, and its order would be lost if events of it were still on their way in the
-   first one. So all lanes stop at one snapshot behind which nothing is:
+    another, and its order would be lost if events of it were still on their way in the
+    first one. So all lanes stop at one snapshot behind which nothing is:
 
     @li All lanes, old and new, are held and taken over (I7); relays that run are not
-   ended but refused.
+        ended but refused.
     @li A snapshot is awaited for which every transaction is over that has written by
         then, and gated (I6).
     @li What it shows must be delivered, by each lane's position (I3); else the change is
@@ -36,12 +36,12 @@ void declare_lanes_command(host::Config& config, Request& request);
 
     A change that was killed is simply run again: between any two of these steps no row is
     delivered twice or left out, and relays go on only if all lanes have one
-   `map_version`.
+    `map_version`.
 
     Rows that are written by programs with the old number after the snapshot are delivered
     once, by the lane that they name; the order of their keys holds only if no such
-   program writes beside those with the new number. A lane that is gone and written to
-   again ends the start of relays with a sentence.
+    program writes beside those with the new number. A lane that is gone and written to
+    again ends the start of relays with a sentence.
 
     @par Errors
     @li Errc::unavailable Relays run, transactions are in progress, or events wait. The

@@ -63,6 +63,12 @@ std::size_t size_of(const Record& record) {
     return bytes;
 }
 
+std::string mark_topic(const Tools& tools) {
+    const resilience::kafka::LanePositions positions{
+        tools.executor, tools.kafka, tools.lanes};
+    return positions.topic() + ".marks";
+}
+
 Mark mark_of(const std::string& outbox, const DeadLetter& letter) {
     return {outbox + "/replayed/" + letter.place(), letter.event};
 }
@@ -85,10 +91,8 @@ net::awaitable<Result<Marks>> read_marks(const Tools& tools, std::string_view ki
 net::awaitable<Result<void>> read_marks(
     const Tools& tools, std::string_view kind, KnownMarks& known
 ) {
-    const resilience::kafka::LanePositions positions{
-        tools.executor, tools.kafka, tools.lanes};
     TopicReaderOptions options;
-    options.topics = {positions.topic()};
+    options.topics = {mark_topic(tools)};
     options.offsets = known.reached;
     options.skip_missing = true;
     options.patience = tools.request.patience;

@@ -42,7 +42,12 @@ resilience::kafka::Message replay_of(const DeadLetter& letter);
 /// Bytes of key, value and headers. Pure.
 std::size_t size_of(const resilience::kafka::Record& record);
 
-/// What is noted in the position topic with what was sent. No value: no longer.
+/** The topic of the marks, of one partition. It is not that of the positions: there the
+    transaction of a replay that was killed would keep a relay from taking a lane over.
+*/
+std::string mark_topic(const Tools& tools);
+
+/// What is noted in @ref mark_topic with what was sent. No value: no longer.
 struct Mark {
     std::string key;
     std::optional<std::string> value;
@@ -57,7 +62,7 @@ using Marks = std::map<std::string, std::string, std::less<>>;
 /// Whether the marks tell that the letter was replayed: this event from this place. Pure.
 bool is_replayed(const Marks& marks, const std::string& outbox, const DeadLetter& letter);
 
-/// Marks, and how far the position topic was read for them.
+/// Marks, and how far their topic was read.
 struct KnownMarks {
     Marks marks;
     std::map<resilience::kafka::TopicPartition, std::int64_t> reached;

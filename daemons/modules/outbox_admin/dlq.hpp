@@ -24,14 +24,14 @@ void declare_dlq_replay(host::Config& config, Request& request);
 
     @li One replay at a time: a later one fences an earlier one, which ends, or else reads
         the marks again before it sends anything.
-    @li With each event a mark goes to the position topic in the same transaction, of the
+    @li With each event a mark goes to @ref mark_topic in the same transaction, of the
         letter's place and its event. Marks are read first, so that a replay that was
         killed is simply run again. They are taken back once the topic of dead letters
         begins behind their letters.
     @li Letters are read and sent some at a time: the memory is that of the marks, some
         200 bytes for each letter that is still in its topic, and of one reading.
     @li The content, key and headers are those of the dead letter. What is in its row
-   alone is read from the table.
+        alone is read from the table.
     @li An event that its topic still refuses stays a dead letter, and is told.
 
     Something is wrong when an event was refused, or its content is gone.

@@ -49,7 +49,7 @@ public:
         @par Errors
         Those of LaneProducer::commit; Errc::fenced also when the lane is no longer at
         @ref position, as somebody else had it meanwhile. Where an event is to blame,
-       others can be delivered after it (@ref refusals); else nothing more can.
+        others can be delivered after it (@ref refusals); else nothing more can.
     */
     net::awaitable<Result<void>> commit(
         int lane, std::span<const WindowEvent> events, LanePosition next

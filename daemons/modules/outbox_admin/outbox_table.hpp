@@ -74,8 +74,16 @@ public:
     */
     net::awaitable<Result<std::int64_t>> take_own_numbers();
 
-    /// Moves the rows of lanes beyond so many to those that stay. Returns how many. May
-    /// be ended and called again.
+    /** Moves the rows of lanes beyond so many to those that stay. Returns how many. May
+        be ended and called again.
+
+        They are moved in the order of an index, not of `seq`, and the order of a key does
+        not depend on it: a row keeps its `seq` and its transaction number, and a lane is
+        read by these (I3, I5), whenever a row came to it. What @ref change_lanes has
+        found delivered is shown by the snapshot of the lane that it is moved to. What was
+        written since, by a writer that was not ended, is moved with all others of its
+        lane to one lane, where it is read in the order of `seq`.
+    */
     net::awaitable<Result<std::int64_t>> move_to_lanes(int lanes);
 
     /// A transaction number that was given by now, and to nobody else.

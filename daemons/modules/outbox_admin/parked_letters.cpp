@@ -30,11 +30,27 @@ std::string name_of(std::uint64_t number, const Parking& parking) {
            std::to_string(parking.lane);
 }
 
+std::string mark_prefix(const std::string& outbox) { return outbox + "/unparked/"; }
+
 }  // namespace
 
 std::string unpark_mark_key(const std::string& outbox, const Parking& parking) {
-    return outbox + "/unparked/" + std::to_string(parking.lane) + '/' +
+    return mark_prefix(outbox) + std::to_string(parking.lane) + '/' +
            std::to_string(parking.parked.since);
+}
+
+std::optional<MarkedParking> marked_parking(
+    const std::string& outbox, std::string_view key
+) {
+    const auto prefix = mark_prefix(outbox);
+    if (!key.starts_with(prefix)) return std::nullopt;
+    key.remove_prefix(prefix.size());
+    const auto slash = key.find('/');
+    if (slash == std::string_view::npos) return std::nullopt;
+    const auto lane = number_in(key.substr(0, slash));
+    const auto since = number_in(key.substr(slash + 1));
+    if (!lane || *lane > 63 || !since) return std::nullopt;
+    return MarkedParking{static_cast<int>(*lane), *since};
 }
 
 std::string encode(const Unparked& done) {

@@ -6,6 +6,7 @@
 
 #include <resilience/lane_position.hpp>
 
+#include <compare>
 #include <cstddef>
 #include <cstdint>
 #include <map>
@@ -31,9 +32,21 @@ struct Unparked {
     friend bool operator==(const Unparked&, const Unparked&) = default;
 };
 
-/// The key in the position topic under which it is noted how far the unparking of a
-/// parking has come. Pure.
+/// The key in @ref mark_topic under which it is noted how far the unparking of a parking
+/// has come. Pure.
 std::string unpark_mark_key(const std::string& outbox, const Parking& parking);
+
+/// Which parking a mark is about, as far as its key tells: the lane and `since`.
+struct MarkedParking {
+    int lane = 0;
+    std::uint64_t since = 0;
+
+    friend auto operator<=>(const MarkedParking&, const MarkedParking&) = default;
+};
+/// None: it is no key of @ref unpark_mark_key. Pure.
+std::optional<MarkedParking> marked_parking(
+    const std::string& outbox, std::string_view key
+);
 /// Pure.
 std::string encode(const Unparked& done);
 /// None: it is something else. Pure.

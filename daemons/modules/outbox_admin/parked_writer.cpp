@@ -2,12 +2,20 @@
 #include <modules/outbox_admin/parked_writer.hpp>
 
 #include <algorithm>
+#include <map>
 #include <utility>
 
 namespace resilience::modules::outbox_admin {
+namespace {
+
+// Of one transaction; the next unparking takes others.
+constexpr std::size_t most_forgotten = 500;
+
+}  // namespace
 
 ParkedWriter::ParkedWriter(const Tools& tools, const Parking& parking)
     : parking_(parking),
+      outbox_(tools.lanes.outbox),
       mark_(unpark_mark_key(tools.lanes.outbox, parking_)),
       positions_(tools.executor, tools.kafka, tools.lanes),
       replay_(tools, "unparked") {}
@@ -72,11 +80,34 @@ net::awaitable<Result<void>> ParkedWriter::send(const std::vector<DeadLetter>& l
 net::awaitable<Result<void>> ParkedWriter::forget() {
     const auto opened = co_await replay_.ready();
     if (!opened) co_return opened.error();
-    std::vector<Mark> over;
+    auto over = co_await marks_of_ended();
     over.push_back({mark_, std::nullopt});
     const std::vector<DeadLetter> none;
     auto done = co_await replay_.commit(none, std::move(over));
     co_return done;
+}
+
+// Marks of other parkings that are over: their lanes have positions without them, read
+// after the marks, and nobody else has written marks since.
+net::awaitable<std::vector<Mark>> ParkedWriter::marks_of_ended() {
+    std::vector<Mark> ended;
+    std::map<int, std::optional<LanePosition>> lanes;
+    for (const auto& [key, value] : replay_.marks()) {
+        const auto of = marked_parking(outbox_, key);
+        if (!of || key == mark_) continue;
+        if (!lanes.contains(of->lane)) {
+            auto position = co_await positions_.last(of->lane);
+            // Of a lane that cannot be read nothing is known.
+            lanes[of->lane] = position ? std::move(*position) : std::nullopt;
+        }
+        const auto& position = lanes[of->lane];
+        if (!position) continue;
+        const auto& parked = position->parked;
+        if (std::ranges::count(parked, of->since, &ParkedKey::since) > 0) continue;
+        ended.push_back({key, std::nullopt});
+        if (ended.size() == most_forgotten) break;
+    }
+    co_return ended;
 }
 
 // Whoever had the identity meanwhile may have written what comes next, and even have had

@@ -64,9 +64,12 @@ public:
     */
     net::awaitable<Result<void>> send(const std::vector<DeadLetter>& letters);
 
-    /// Takes the mark back. Of a parking that is over.
-    /// @par Errors
-    /// Those of @ref Replay.
+    /** Takes the mark back, of a parking that is over, and those of other parkings that
+        are: who wrote them was killed before it could.
+
+        @par Errors
+        Those of @ref Replay.
+    */
     net::awaitable<Result<void>> forget();
 
     const Unparked& done() const noexcept { return done_; }
@@ -76,11 +79,13 @@ public:
 
 private:
     net::awaitable<Result<void>> ready();
+    net::awaitable<std::vector<Mark>> marks_of_ended();
     net::awaitable<Result<void>> commit(
         const std::vector<DeadLetter>& letters, const Unparked& next
     );
 
     Parking parking_;
+    std::string outbox_;
     std::string mark_;
     resilience::kafka::LanePositions positions_;
     Replay replay_;

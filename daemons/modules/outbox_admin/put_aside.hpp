@@ -2,30 +2,21 @@
 #ifndef RESILIENCE_MODULES_OUTBOX_ADMIN_PUT_ASIDE_HPP
 #define RESILIENCE_MODULES_OUTBOX_ADMIN_PUT_ASIDE_HPP
 
+#include <resilience/detail/poison_law.hpp>
 #include <resilience/error.hpp>
 #include <resilience/lane_position.hpp>
-#include <resilience/lane_relay_options.hpp>
 #include <resilience/window_source.hpp>
 
 #include <cstddef>
 #include <cstdint>
 #include <map>
 #include <string>
-#include <string_view>
 #include <vector>
 
 namespace resilience::modules::outbox_admin {
 
-/// What becomes of events that their topics never take.
-struct Poison {
-    PoisonPolicy policy = PoisonPolicy::halt_lane;
-    /// Topics with a policy of their own.
-    std::map<std::string, PoisonPolicy, std::less<>> topics = {};
-    /// Most keys of a lane that are parked.
-    std::size_t most_parked = 100;
-
-    PoisonPolicy of(std::string_view topic) const;
-};
+/// What becomes of events that their topics never take: as in a relay.
+using Poison = detail::PoisonRules;
 
 /// A row for which its policy halts a lane.
 struct HaltingRow {

@@ -2,29 +2,22 @@
 #include <modules/outbox_admin/replay.hpp>
 
 #include <resilience/dead_letter.hpp>
-#include <resilience/kafka/lane_positions.hpp>
-
-#include <boost/json/parse.hpp>
-#include <boost/json/serialize.hpp>
+#include <resilience/detail/header_json.hpp>
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 namespace resilience::modules::outbox_admin {
 
-namespace json = boost::json;
 using resilience::kafka::Message;
 
 Replay::Replay(const Tools& tools, std::string kind)
     : tools_(tools),
       kind_(std::move(kind)),
-      positions_(resilience::kafka::LanePositions{
-          tools.executor, tools.kafka, tools.lanes}
-                     .topic()),
+      mark_topic_(mark_topic(tools)),
       producer_(
-          tools.executor,
-          replay_connection(tools.kafka),
-          replay_transactions(tools.lanes.outbox)
+          tools.executor, replay_connection(tools.kafka), replay_transactions(tools)
       ) {}
 
 net::awaitable<Result<bool>> Replay::ready() {
@@ -52,7 +45,7 @@ net::awaitable<Result<void>> Replay::commit(
     }
     for (auto& [key, value] : marks) {
         messages.push_back(
-            {.topic = positions_,
+            {.topic = mark_topic_,
              .key = std::move(key),
              .value = std::move(value),
              .partition = 0}
@@ -78,17 +71,10 @@ net::awaitable<Result<void>> Replay::fill(const DeadLetter& letter, Message& mes
     std::erase_if(message.headers, [](const Header& header) {
         return header.first == dead_letter_content_header;
     });
-    boost::system::error_code broken;
-    const auto headers = json::parse((*content)->headers, broken);
-    if (!broken && headers.is_object()) {
-        for (const auto& [name, value] : headers.get_object()) {
-            message.headers.emplace_back(
-                std::string{name},
-                value.is_string() ? std::string{value.get_string()}
-                                  : json::serialize(value)
-            );
-        }
-    }
+    std::ranges::move(
+        resilience::detail::read_headers((*content)->headers),
+        std::back_inserter(message.headers)
+    );
     co_return Result<void>{};
 }
 
@@ -102,11 +88,11 @@ resilience::kafka::ProducerOptions replay_connection(
     return connection;
 }
 
-resilience::kafka::TransactionalProducerOptions replay_transactions(
-    const std::string& outbox
-) {
+resilience::kafka::TransactionalProducerOptions replay_transactions(const Tools& tools) {
     return {
-        .transactional_id = "resilience." + outbox + ".replay",
+        .transactional_id = "resilience." + tools.lanes.outbox + ".replay",
+        .mark_topic = mark_topic(tools),
+        .mark_replicas = tools.lanes.replication_factor,
         .transaction_timeout = std::chrono::milliseconds{6000}};
 }
 

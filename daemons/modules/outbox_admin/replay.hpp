@@ -14,7 +14,7 @@
 namespace resilience::modules::outbox_admin {
 
 /** Sends events that were put aside to the topics that they were meant for, with marks in
-    the position topic in the same transactions. One at a time can write: a later one
+    @ref mark_topic in the same transactions. One at a time can write: a later one
     fences an earlier one.
 
     @par Thread safety
@@ -63,24 +63,23 @@ private:
 
     const Tools& tools_;
     std::string kind_;
-    std::string positions_;
+    std::string mark_topic_;
     resilience::kafka::TransactionalProducer producer_;
     KnownMarks known_;
     bool is_known_ = false;
     std::optional<OutboxTable> table_;
 };
 
-/** Settings of the replay's producer. Pure.
+/** Settings of the replay's producer.
 
-    Whoever reads marks, or takes over lane 0, which has the partition that they are in,
-    waits until a transaction in it has ended. That of a replay that was killed is ended
-    by the next replay, which fences it, or else by the broker, after 6 s and when it
-    looks next (`transaction.abort.timed.out.transaction.cleanup.interval.ms`, 10 s). A
-    relay has more time for a transaction, which may be large; one here has some events.
+    Whoever reads the marks, or with `read_committed` the topics of the events, waits
+    until a transaction in them has ended; a relay that takes a lane over reads neither.
+    That of a replay that was killed is ended by the next replay, which fences it, or else
+    by the broker, after 6 s and when it looks next
+    (`transaction.abort.timed.out.transaction.cleanup.interval.ms`, 10 s). A relay has
+    more time for a transaction, which may be large; one here has some events.
 */
-resilience::kafka::TransactionalProducerOptions replay_transactions(
-    const std::string& outbox
-);
+resilience::kafka::TransactionalProducerOptions replay_transactions(const Tools& tools);
 /// The connection, with shorter time-outs, as such a transaction needs them. Pure.
 resilience::kafka::ProducerOptions replay_connection(
     resilience::kafka::ProducerOptions connection

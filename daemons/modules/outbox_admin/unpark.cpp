@@ -17,6 +17,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <map>
 #include <optional>
 #include <stdexcept>
 #include <utility>
@@ -111,10 +112,6 @@ public:
             }
             const auto now = Clock::now();
             if (!begun) begun = now;
-            if (now - *begun >= tools_.request.wait) {
-                auto why = co_await late();
-                co_return why;
-            }
             if (!said || now - *said >= repeat_interval) {
                 const UnparkWord word{parking_.parked.since, writer_.done().written};
                 const auto told = co_await resilience::postgres::request_unpark(
@@ -122,6 +119,11 @@ public:
                 );
                 if (!told) co_return told.error();
                 said = now;
+            }
+            // After the word: it is given of all that was written.
+            if (now - *begun >= tools_.request.wait) {
+                auto why = co_await late();
+                co_return why;
             }
             net::steady_timer timer{tools_.executor, look_interval};
             co_await timer.async_wait(net::use_awaitable);
@@ -132,30 +134,34 @@ public:
     }
 
 private:
-    // Writes the events that are put aside by now.
+    // Writes the events that are put aside by now, and were not the last time.
     net::awaitable<Result<void>> write() {
         resilience::kafka::TopicReaderOptions options;
         options.topics = {parking_.parked.topic + std::string{default_park_suffix}};
+        options.offsets = reached_;
         options.patience = tools_.request.patience;
         TopicReader reader{tools_.executor, tools_.kafka, std::move(options)};
         const auto opened = co_await reader.open();
         if (!opened) co_return opened.error();
-        ParkedLetters letters{parking_, writer_.done(), most_waiting};
+        if (!letters_) letters_.emplace(parking_, writer_.done(), most_waiting);
         while (true) {
             auto records = co_await reader.read();
             if (!records) co_return records.error();
             if (records->empty()) break;
             for (auto& record : *records) {
-                const auto added = letters.add(std::move(record));
+                const auto added = letters_->add(std::move(record));
                 if (!added) co_return added.error();
             }
             while (true) {
-                const auto chunk = letters.take(chunk_events, chunk_bytes);
+                const auto chunk = letters_->take(chunk_events, chunk_bytes);
                 if (chunk.empty()) break;
                 const auto sent = co_await writer_.send(chunk);
                 if (!sent) co_return sent.error();
                 if (writer_.refused()) co_return Result<void>{};
             }
+        }
+        for (const auto& one : reader.progress()) {
+            reached_.insert_or_assign(one.partition, one.reached);
         }
         if (writer_.done().written >= parking_.parked.events) co_return Result<void>{};
         co_return fail(
@@ -163,7 +169,7 @@ private:
             fmt::format(
                 "parked event {} of {} is not in {}{}: write it by hand, and say so with "
                 "--written",
-                letters.next(),
+                letters_->next(),
                 parking_.parked.events,
                 parking_.parked.topic,
                 default_park_suffix
@@ -242,6 +248,9 @@ private:
     const Tools& tools_;
     Parking parking_;
     ParkedWriter writer_;
+    // What was read, and how far; what was taken of it is written.
+    std::optional<ParkedLetters> letters_;
+    std::map<resilience::kafka::TopicPartition, std::int64_t> reached_;
     std::optional<resilience::postgres::Connection> connection_;
 };
 

@@ -14,8 +14,8 @@ namespace resilience::modules::outbox_admin {
 void declare_verify(host::Config& config, Request& request);
 
 /** Reads topics and those of their dead letters and parked events, and judges with a @ref
-   LaneVerifier whether the lanes delivered once and in order, up to their positions at
-   least.
+    LaneVerifier whether the lanes delivered once and in order, up to their positions at
+    least.
 
     @par Errors
     @li Errc::bad_destination A topic that was named is not there.

@@ -146,4 +146,6 @@ net::awaitable<Result<void>> NotedSink::commit(
 
 std::vector<LaneRefusal> NotedSink::refusals() const { return sink_->refusals(); }
 
+TimePoint NotedSink::ready_at() const { return sink_->ready_at(); }
+
 }  // namespace resilience::modules::relay

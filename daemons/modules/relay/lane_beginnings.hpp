@@ -85,6 +85,7 @@ public:
         std::span<const WindowEvent> events, const LanePosition& next
     ) override;
     std::vector<LaneRefusal> refusals() const override;
+    TimePoint ready_at() const override;
 
 private:
     const LaneBeginnings& beginnings_;

@@ -56,6 +56,10 @@ LaneMetrics::LaneMetrics(prometheus::Metrics& metrics, int lanes)
         "relay_lane_gate_seconds",
         "How long the last wait for the disk of the source took"
     );
+    const auto rest = gauges(
+        "relay_lane_rest_seconds",
+        "How long the lane last waited for Kafka to end its last transaction"
+    );
     const auto parked = gauges(
         "relay_lane_parked_keys", "Keys whose events are put aside; 0 for lanes of others"
     );
@@ -98,6 +102,7 @@ LaneMetrics::LaneMetrics(prometheus::Metrics& metrics, int lanes)
             .chunk = chunk.with({name}),
             .commit = commit.with({name}),
             .gate = gate.with({name}),
+            .rest = rest.with({name}),
             .parked = parked.with({name}),
             .runs = runs.with({name}),
             .take_overs = take_overs.with({name}),
@@ -139,6 +144,7 @@ void LaneMetrics::show(const Lane& lane, const LaneStatus& status, TimePoint now
     lane.chunk.set(static_cast<double>(relay.last_chunk));
     lane.commit.set(seconds(relay.last_commit));
     lane.gate.set(seconds(relay.last_gate));
+    lane.rest.set(seconds(relay.last_rest));
     const auto parked = status.owned ? relay.position.parked.size() : 0;
     lane.parked.set(static_cast<double>(parked));
     const auto raise = [](const prometheus::Counter& counter, std::uint64_t total) {

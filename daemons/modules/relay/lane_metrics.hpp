@@ -30,6 +30,7 @@ private:
         prometheus::Gauge chunk;
         prometheus::Gauge commit;
         prometheus::Gauge gate;
+        prometheus::Gauge rest;
         prometheus::Gauge parked;
         prometheus::Counter runs;
         prometheus::Counter take_overs;

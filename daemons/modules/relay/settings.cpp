@@ -4,10 +4,10 @@
 #include <host/config.hpp>
 #include <modules/backing/database.hpp>
 #include <modules/backing/kafka.hpp>
+#include <modules/backing/named_values.hpp>
 
 #include <resilience/event.hpp>
 
-#include <algorithm>
 #include <stdexcept>
 #include <string_view>
 
@@ -167,12 +167,8 @@ std::optional<PoisonPolicy> read_poison(std::string_view name) {
 
 std::optional<TopicPolicies> read_poison_topics(std::string_view text) {
     TopicPolicies policies;
-    while (!text.empty()) {
-        const auto pair = text.substr(0, text.find(','));
-        text.remove_prefix(std::min(pair.size() + 1, text.size()));
-        const auto equals = std::min(pair.find('='), pair.size());
-        const auto topic = pair.substr(0, equals);
-        const auto policy = read_poison(pair.substr(std::min(equals + 1, pair.size())));
+    for (const auto& [topic, name] : backing::read_named_values(text)) {
+        const auto policy = read_poison(name.value_or(""));
         if (!policy || !is_topic_name(topic)) return std::nullopt;
         if (!policies.emplace(topic, *policy).second) return std::nullopt;
     }

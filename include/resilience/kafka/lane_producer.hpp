@@ -32,6 +32,12 @@ struct LaneProducerSnapshot {
     std::uint64_t fences = 0;
     /// Producers that the epoch guard replaced because of an unanswered request.
     std::uint64_t suspicions = 0;
+    /// Transactions that were begun too early after the one before them: the cluster put
+    /// them off for some 20 ms.
+    std::uint64_t put_offs = 0;
+    /// What @ref LaneProducer::ready_at adds to the end of the last commit; learned, at
+    /// most @ref LaneProducerOptions::longest_rest.
+    std::chrono::nanoseconds rest{0};
     /// How long the last of them took that succeeded.
     std::chrono::nanoseconds last_take_over{0};
     std::chrono::nanoseconds last_commit{0};
@@ -103,6 +109,11 @@ public:
     ) override;
 
     std::vector<LaneRefusal> refusals() const override;
+    /// The end of the last commit and a rest: the cluster answers a commit before it has
+    /// ended the transaction in all of its partitions, and puts off for some 20 ms one
+    /// that is begun meanwhile. The rest is learned from the transactions, so that one in
+    /// some twenty is still put off. A commit before it is no error.
+    TimePoint ready_at() const override;
 
     LaneProducerSnapshot snapshot() const;
 

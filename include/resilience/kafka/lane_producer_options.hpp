@@ -71,6 +71,10 @@ struct LaneProducerOptions {
     /// the same. 1 ms to @ref transaction_timeout; default 2 s.
     std::chrono::milliseconds abort_timeout{2000};
 
+    /// Longest rest that @ref LaneProducer::ready_at asks for after a commit. 0 to 20 ms,
+    /// what a transaction that begins too early is put off for; default 5 ms. 0: none.
+    std::chrono::milliseconds longest_rest{5};
+
     /// Default on_suspicion.
     EpochGuard epoch_guard = EpochGuard::on_suspicion;
 };

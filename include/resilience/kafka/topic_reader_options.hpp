@@ -25,7 +25,7 @@ enum class Isolation : std::uint8_t {
 
 /// Settings of a @ref TopicReader.
 struct TopicReaderOptions {
-    /// What is read, all partitions of each. 1 to 1,000 names, each once.
+    /// What is read, all partitions of each. 1 to 100,000 names, each once.
     std::vector<std::string> topics;
 
     /// Records of this time or later. None, the default: from the beginning.

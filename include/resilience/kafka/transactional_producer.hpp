@@ -22,6 +22,16 @@ struct TransactionalProducerOptions {
     /// 249 characters.
     std::string transactional_id;
 
+    /// A compacted topic of one partition for marks, which @ref
+    /// TransactionalProducer::open makes if it is not there. It is no topic that others
+    /// wait to read to its end: they would wait for a transaction whose producer was
+    /// killed. Default empty: none.
+    std::string mark_topic{};
+
+    /// Replicas of a mark topic that is made. -1 to 100, not 0; default -1: as many as
+    /// the cluster is set to give.
+    int mark_replicas = -1;
+
     /// After this time the cluster aborts a transaction that was not ended. Longer than
     /// @ref ProducerOptions::socket_timeout, at most 15 min; default 20 s.
     std::chrono::milliseconds transaction_timeout{20'000};
@@ -67,6 +77,8 @@ public:
         @li Errc::fenced Another owner opened meanwhile.
         @li Errc::timed_out It took longer than
             @ref TransactionalProducerOptions::open_timeout.
+        @li Errc::bad_destination Records could be deleted from the mark topic. Nobody was
+            fenced.
         @li Those of the connection.
     */
     net::awaitable<Result<void>> open();

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include <chaos/exactly_once/command.hpp>
 
+#include <algorithm>
 #include <chrono>
 #include <stdexcept>
 
@@ -11,51 +12,48 @@ using std::chrono::milliseconds;
 
 constexpr milliseconds patience{90'000};
 
-Process start(
-    const World& world, std::vector<std::string> arguments, const Environment& more
+}  // namespace
+
+Process start_outbox(
+    const World& world, const std::vector<std::string>& arguments, const Environment& more
 ) {
     static int count = 0;
     auto environment = world.environment();
     environment["KAFKA_TOPIC"] = world.topic();
     for (const auto& [name, value] : more) environment[name] = value;
-    arguments.insert(arguments.begin(), OUTBOX);
+    std::vector<std::string> line{OUTBOX};
+    line.insert(line.end(), arguments.begin(), arguments.end());
     const auto log = world.folder() / ("outbox-" + std::to_string(++count) + ".log");
-    return Process{std::move(arguments), environment, log};
+    return Process{std::move(line), environment, log};
 }
-
-}  // namespace
 
 CommandEnd run_outbox(
     const World& world, const std::vector<std::string>& arguments, const Environment& more
 ) {
-    auto process = start(world, arguments, more);
+    auto process = start_outbox(world, arguments, more);
     const auto code = process.wait(patience);
     if (!code) throw std::runtime_error("outbox does not end:\n" + process.output());
     return {*code, process.output()};
 }
 
-int run_and_kill(
-    const World& world,
-    const std::vector<std::string>& arguments,
-    std::mt19937& random,
-    int times,
-    const Environment& more
+void CommandKiller::run(
+    const std::vector<std::string>& arguments, int times, const Environment& more
 ) {
-    int kills = 0;
     milliseconds longest{800};
     for (int i = 0; i < times; ++i) {
-        const auto range = static_cast<unsigned>(longest.count());
+        const int halvings = kills_ > 0 ? 0 : std::min(2 * ended_, 16);
+        const auto range = static_cast<unsigned>(longest.count() >> halvings) + 1;
         const auto began = std::chrono::steady_clock::now();
-        auto process = start(world, arguments, more);
-        if (process.wait(milliseconds{20 + random() % range})) {
+        auto process = start_outbox(world_, arguments, more);
+        if (process.wait(milliseconds{20 + random_() % range})) {
             const auto took = std::chrono::steady_clock::now() - began;
             longest = std::chrono::duration_cast<milliseconds>(took);
+            ++ended_;
             continue;
         }
         process.kill();
-        ++kills;
+        ++kills_;
     }
-    return kills;
 }
 
 }  // namespace resilience::e2e

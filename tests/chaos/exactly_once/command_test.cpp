@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: MIT
 // Operators' commands that are killed in the middle and run again.
 #include <chaos/exactly_once/command.hpp>
+#include <chaos/exactly_once/oversize.hpp>
 #include <chaos/exactly_once/topic_admin.hpp>
 #include <chaos/exactly_once/world.hpp>
 
 #include <doctest/doctest.h>
 
-#include <map>
+#include <functional>
 #include <random>
 #include <set>
 #include <string>
@@ -17,14 +18,6 @@ using namespace std::chrono_literals;
 using resilience::Event;
 
 namespace {
-
-constexpr std::size_t topic_limit = 20'000;
-
-std::string oversize(std::mt19937& random) {
-    std::string text(2 * topic_limit, ' ');
-    for (auto& c : text) c = static_cast<char>('A' + random() % 26);
-    return '"' + text + '"';
-}
 
 /// An outbox whose relays have ended, and the commands that are killed over it.
 struct Operated {
@@ -82,7 +75,6 @@ struct Operated {
 
     // Everything in the topics, with what is a dead letter where there is no more of it.
     std::vector<Delivered> arrived() const {
-        std::map<std::string, Delivered> letters;
         std::vector<Delivered> all;
         std::set<std::string> ids;
         for (const auto& topic : {world.topic(), lost, world.topic() + ".dlq"}) {
@@ -100,7 +92,7 @@ struct Operated {
 
     // Kills the command again and again, then lets it end.
     CommandEnd insist(const std::vector<std::string>& arguments) {
-        kills += run_and_kill(world, arguments, random, times, where);
+        killer.run(arguments, times, where);
         return run_outbox(world, arguments, where);
     }
     CommandEnd run(const std::vector<std::string>& arguments) const {
@@ -113,8 +105,7 @@ struct Operated {
     Environment where;
     int lanes = 4;
     int times = number_from("CHAOS_COMMAND_KILLS", is_long_form() ? 12 : 1);
-    int kills = 0;
-    std::mt19937 random{chosen_seed()};
+    CommandKiller killer{world, chosen_seed()};
 };
 
 void check_verified(const Operated& operated) {
@@ -191,6 +182,7 @@ TEST_CASE("I2, I9, I11: commands that are killed in the middle are simply run ag
     std::erase_if(arrived, is_moved);
     auto verdict = judge(rows, arrived);
     verdict.lane_faults = 0;
-    MESSAGE(trial.figures("kills " + std::to_string(operated.kills), verdict));
+    MESSAGE(trial.figures("kills " + std::to_string(operated.killer.kills()), verdict));
     CHECK(verdict.is_clean());
+    CHECK(operated.killer.kills() > 0);
 }

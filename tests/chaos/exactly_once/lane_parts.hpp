@@ -88,6 +88,7 @@ public:
         co_return done;
     }
     std::vector<LaneRefusal> refusals() const override { return sink_->refusals(); }
+    TimePoint ready_at() const override { return sink_->ready_at(); }
 
 private:
     std::unique_ptr<LaneSink> sink_;

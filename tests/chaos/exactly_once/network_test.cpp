@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 // Requests to Kafka that are cut, delayed or swallowed, kind by kind.
+#include <chaos/exactly_once/command.hpp>
 #include <chaos/exactly_once/kafka_proxy.hpp>
+#include <chaos/exactly_once/topic_admin.hpp>
 #include <chaos/exactly_once/world.hpp>
 #include <integration/kafka/private_broker.hpp>
 
@@ -129,4 +131,40 @@ TEST_CASE("I1 to I8: each kind of request is cut, delayed and swallowed") {
     MESSAGE(trial.figures("faults " + std::to_string(count), verdict));
     CHECK(verdict.events >= writers.acknowledged());
     CHECK(verdict.is_clean());
+}
+
+TEST_CASE("I7: an unparking that is killed in its transaction keeps no lane from relays"
+) {
+    Network network;
+    auto options = network.world();
+    options.lanes = 1;
+    options.relay["RELAY_POISON"] = "park_key";
+    const World world(options);
+    create_topic(world.brokers(), world.topic() + ".parked");
+    Instance relay(world, "relay");
+    // The time of the event is one that no message can carry.
+    Session(world.conninfo())
+        .run(
+            "INSERT INTO outbox_events (id, aggregate_type, aggregate_id, event_type, "
+            "event_data, topic, partition_key, created_at) VALUES (gen_random_uuid(), "
+            "'t', 'k', '1', '{}', $1, 'k', 'infinity')",
+            {world.topic()}
+        );
+    TopicReader parked(world.brokers(), world.topic() + ".parked");
+    REQUIRE(eventually([&] { return parked.read() > 0; }));
+    network.proxy.arm(Api::end_transaction, Fault::half_open);
+    auto unpark = start_outbox(world, {"unpark", "k"}, network.through_proxy());
+    REQUIRE_MESSAGE(eventually([&] { return network.proxy.fired(); }), unpark.output());
+    unpark.kill();
+    // A lane is taken over once nothing is open in the partition of its positions.
+    const auto positions =
+        "resilience." + world.environment().at("DB_NAME") + ".position";
+    CHECK(TopicReader(world.brokers(), positions).undecided() == 0);
+    relay.process().kill();
+    relay.start();
+    const auto again = run_outbox(world, {"unpark", "k"});
+    CHECK_MESSAGE(again.code == 0, again.text);
+    CHECK_MESSAGE(relay.end(), relay.log());
+    const auto verified = run_outbox(world, {"verify"});
+    CHECK_MESSAGE(verified.code == 0, verified.text);
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Keys that are put aside behind an event that is refused, and brought back.
 #include <chaos/exactly_once/command.hpp>
+#include <chaos/exactly_once/oversize.hpp>
 #include <chaos/exactly_once/topic_admin.hpp>
 #include <chaos/exactly_once/world.hpp>
 
@@ -19,14 +20,6 @@ using namespace std::chrono_literals;
 using resilience::Event;
 
 namespace {
-
-constexpr std::size_t topic_limit = 20'000;
-
-std::string oversize(std::mt19937& random) {
-    std::string text(2 * topic_limit, ' ');
-    for (auto& c : text) c = static_cast<char>('A' + random() % 26);
-    return '"' + text + '"';
-}
 
 // Two keys go to a topic where what is refused becomes a dead letter.
 bool goes_elsewhere(const Event& event) {
@@ -97,17 +90,16 @@ Verdict judge_all(const World& world, Topics& topics) {
     return verdict;
 }
 
-// Brings all keys back that were put aside. Returns how often the command was killed.
-int unpark_all(
+// Brings all keys back that were put aside, by commands that are killed.
+void unpark_all(
     const World& world,
     const Topics& topics,
     const std::set<std::string>& keys,
-    std::mt19937& random
+    CommandKiller& killer
 ) {
-    int kills = 0;
     for (const auto& key : keys) {
         const std::vector<std::string> unpark{"unpark", key, "--topic", topics.main};
-        kills += run_and_kill(world, unpark, random, 1);
+        killer.run(unpark, 1);
         const auto ran = run_outbox(world, unpark);
         // The word of one that was killed may be heard, before or meanwhile.
         const bool is_over =
@@ -115,7 +107,6 @@ int unpark_all(
             ran.text.find("somebody else has just unparked it") != std::string::npos;
         CHECK_MESSAGE((ran.code == 0 || is_over), ran.text);
     }
-    return kills;
 }
 
 }  // namespace
@@ -124,7 +115,6 @@ TEST_CASE("I2: parked keys are brought back: every event once, and every key in 
     const int rounds = number_from("CHAOS_PARKINGS", is_long_form() ? 20 : 1);
     const auto seed = chosen_seed();
     MESSAGE("RESILIENCE_TEST_SEED=" << seed);
-    std::mt19937 random(seed);
     const Trial trial("parked and brought back");
     WorldOptions where;
     where.relay["RELAY_POISON"] = "park_key";
@@ -147,7 +137,7 @@ TEST_CASE("I2: parked keys are brought back: every event once, and every key in 
         acknowledged += writers.acknowledged();
     };
 
-    int kills = 0;
+    CommandKiller killer(world, seed);
     for (int round = 0; round < rounds; ++round) {
         change_topic(world.brokers(), topics.main, topics.limit);
         // Which keys are parked outlasts their owner.
@@ -163,7 +153,7 @@ TEST_CASE("I2: parked keys are brought back: every event once, and every key in 
         }
         CHECK(keys.size() > 1);
         change_topic(world.brokers(), topics.main, {});
-        kills += unpark_all(world, topics, keys, random);
+        unpark_all(world, topics, keys, killer);
     }
     // The keys are as any others again.
     const auto aside = parked.delivered().size();
@@ -175,12 +165,13 @@ TEST_CASE("I2: parked keys are brought back: every event once, and every key in 
     const auto dead = topics.readers[2].delivered().size();
     MESSAGE(trial.figures(
         "put aside " + std::to_string(aside) + ", dead letters " + std::to_string(dead) +
-            ", kills of the command " + std::to_string(kills),
+            ", kills of the command " + std::to_string(killer.kills()),
         verdict
     ));
     CHECK(verdict.events >= acknowledged);
     CHECK(verdict.is_clean());
     CHECK(dead > 0);
+    CHECK(killer.kills() > 0);
     const auto verified = run_outbox(world, {"verify"});
     CHECK_MESSAGE(verified.code == 0, verified.text);
 }

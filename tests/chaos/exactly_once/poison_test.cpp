@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Events that can never be delivered become dead letters, each once and in its place.
+#include <chaos/exactly_once/oversize.hpp>
 #include <chaos/exactly_once/topic_admin.hpp>
 #include <chaos/exactly_once/world.hpp>
 #include <integration/kafka/private_broker.hpp>
@@ -17,19 +18,11 @@ using resilience::Event;
 
 namespace {
 
-constexpr std::size_t topic_limit = 20'000;
-
-std::string text_of(std::mt19937& random, std::size_t size) {
-    std::string text(size, ' ');
-    for (auto& c : text) c = static_cast<char>('A' + random() % 26);
-    return '"' + text + '"';
-}
-
 // Of a thousand events: ten above the limit of the topic, two above that of the producer.
 void poison(Event& event, std::mt19937& random) {
     const auto dice = random() % 1000;
-    if (dice < 10) event.event_data = text_of(random, 2 * topic_limit);
-    if (dice >= 998) event.event_data = text_of(random, 1'200'000);
+    if (dice < 10) event.event_data = oversize(random);
+    if (dice >= 998) event.event_data = oversize(random, 1'200'000);
 }
 
 // And ten whose time no message can carry.

@@ -60,6 +60,16 @@ public:
         );
     }
 
+    /// The next transaction is told that the one before it is still being ended.
+    void put_off() {
+        rd_kafka_mock_push_request_errors(
+            cluster_,
+            RequestLedger::add_partitions,
+            1,
+            RD_KAFKA_RESP_ERR_CONCURRENT_TRANSACTIONS
+        );
+    }
+
     /// The next request of the kind is answered that late.
     void delay(int api, std::chrono::milliseconds time) {
         rd_kafka_mock_broker_push_request_error_rtts(
@@ -142,6 +152,17 @@ TEST_CASE("I8: a request that was repeated is noticed though the commit succeeds
           RequestLedger::end_transaction}) {
         CAPTURE(api);
         CHECK_FALSE(is_balanced_after_transaction(api));
+    }
+}
+
+TEST_CASE("a transaction that the cluster puts off is noticed, and is no suspicion") {
+    for (const bool put_off : {false, true}) {
+        OneTransaction transaction;
+        if (put_off) transaction.cluster().put_off();
+        transaction.deliver();
+        REQUIRE(transaction.commit(30s).has_value());
+        CHECK(transaction.ledger().is_put_off() == put_off);
+        CHECK(transaction.ledger().is_balanced());
     }
 }
 

@@ -2,8 +2,10 @@
 #include "integration/kafka/lane_world.hpp"
 
 #include <doctest/doctest.h>
+#include <librdkafka/rdkafka.h>
 
 #include <atomic>
+#include <cstdint>
 #include <map>
 #include <string>
 #include <string_view>
@@ -366,4 +368,32 @@ TEST_CASE("O9: a partition strategy decides, and one that throws refuses its eve
     const auto consumed = world.cluster().consume(topic, 1);
     REQUIRE(consumed.size() == 1);
     CHECK(consumed[0].partition == 3);
+}
+
+TEST_CASE("a lane that the cluster put off rests after its commits, and not before") {
+    LaneWorld world;
+    std::atomic<std::uint64_t> told = 0;
+    world.producer.settings["debug"] = "eos";
+    const std::string concurrent =
+        rd_kafka_err2str(RD_KAFKA_RESP_ERR_CONCURRENT_TRANSACTIONS);
+    world.producer.log = [&](int, std::string_view line) {
+        if (line.find(concurrent) != line.npos) ++told;
+    };
+    const auto topic = world.cluster().make_topic("rest", 1);
+    auto owner = world.owner();
+    REQUIRE(world.take_over(*owner).has_value());
+    told = 0;
+    LanePosition last;
+    // One right after the other: some are put off.
+    for (int i = 0; i < 1000 && owner->snapshot().rest == 0ns; ++i) {
+        CHECK(owner->ready_at() <= Clock::now());
+        const auto began = Clock::now();
+        const auto next = position_after(last, 1);
+        REQUIRE(world.commit(*owner, {row_of(topic, "1")}, next).has_value());
+        CHECK(owner->snapshot().put_offs <= told);
+        CHECK(owner->ready_at() > began + owner->snapshot().rest);
+        last = next;
+    }
+    CHECK(owner->snapshot().put_offs > 0);
+    CHECK(owner->snapshot().rest > 0ns);
 }

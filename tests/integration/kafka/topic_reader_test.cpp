@@ -273,6 +273,7 @@ TEST_CASE("an option of a reader that is out of range is named") {
     refused("topics", {});
     refused("topics", {.topics = {"a b"}});
     refused("topics", {.topics = {"a", "a"}});
+    refused("topics", {.topics = std::vector<std::string>(100'001, "a")});
     refused("offsets", {.topics = one, .offsets = {{{"t", 0}, -1}}});
     refused("batch_records", {.topics = one, .batch_records = 0});
     refused("batch_bytes", {.topics = one, .batch_bytes = 0});

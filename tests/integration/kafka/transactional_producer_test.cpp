@@ -101,6 +101,41 @@ TEST_CASE("I7: whoever opened last is the only one who can commit") {
     );
 }
 
+TEST_CASE("a topic of marks is made, and none is taken that loses them") {
+    World world;
+    const auto open = [&](TransactionalProducer& producer) {
+        return run(world.io, producer.open());
+    };
+    const auto marks = unique_name("marks");
+    TransactionalProducer made{
+        world.io.get_executor(),
+        world.cluster.options(),
+        {.transactional_id = world.id, .mark_topic = marks}};
+    REQUIRE(open(made).has_value());
+    REQUIRE(run(world.io, made.commit({to(marks, "1")})).has_value());
+    CHECK(
+        values_of(world.cluster.consume(marks, 1), "k") == std::vector<std::string>{"1"}
+    );
+    // It is there, and as it must be.
+    TransactionalProducer next{
+        world.io.get_executor(),
+        world.cluster.options(),
+        {.transactional_id = world.id, .mark_topic = marks}};
+    CHECK(open(next).has_value());
+
+    const auto deleting = world.cluster.make_topic("deleting", 1);
+    TransactionalProducer refused{
+        world.io.get_executor(),
+        world.cluster.options(),
+        {.transactional_id = world.id, .mark_topic = deleting}};
+    const auto failed = open(refused);
+    REQUIRE(failed.has_error());
+    CHECK(failed.error() == Errc::bad_destination);
+    CHECK(failed.error().detail.find("set it to compact") != std::string::npos);
+    // Nobody was fenced for it.
+    CHECK(run(world.io, next.commit({to(marks, "2")})).has_value());
+}
+
 TEST_CASE("an option of a transactional producer that is out of range is named") {
     net::io_context io;
     const auto refused = [&](const char* name, auto options) {
@@ -115,5 +150,7 @@ TEST_CASE("an option of a transactional producer that is out of range is named")
     refused(
         "transaction_timeout", Options{.transactional_id = "t", .transaction_timeout = 1s}
     );
+    refused("mark_topic", Options{.transactional_id = "t", .mark_topic = "a b"});
+    refused("mark_replicas", Options{.transactional_id = "t", .mark_replicas = 0});
     refused("open_timeout", Options{.transactional_id = "t", .open_timeout = 1ms});
 }

@@ -1,13 +1,17 @@
 // SPDX-License-Identifier: MIT
 // Two at once of what replays dead letters, and of what writes parked events.
 #include "environment.hpp"
-#include "integration/kafka/cluster.hpp"
+#include "integration/kafka/lane_world.hpp"
 
 #include <modules/outbox_admin/parked_writer.hpp>
 #include <modules/outbox_admin/replaying.hpp>
 
+#include <resilience/kafka/lane_producer.hpp>
+#include <resilience/kafka/topic_reader.hpp>
+
 #include <doctest/doctest.h>
 
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <vector>
@@ -22,7 +26,8 @@ struct World {
         request.kafka = {.use_kafka = true, .brokers = cluster.brokers()};
         request.database.use_postgres = true;
         request.relay.outbox = test::unique_name("outbox");
-        request.relay.position_topic = cluster.make_topic("position", 4);
+        request.relay.position_topic =
+            cluster.make_topic("position", 4, {{"cleanup.policy", "compact"}});
         tools = std::make_unique<Tools>(io.get_executor(), request);
     }
 
@@ -38,6 +43,34 @@ struct World {
             found.push_back(one.value);
         }
         return found;
+    }
+
+    // How many offsets of the positions are used, by whatever transaction.
+    std::int64_t used_of_positions() {
+        kafka::TopicReader reader{
+            io.get_executor(),
+            cluster.options(),
+            {.topics = {request.relay.position_topic}}};
+        const auto opened = run(reader.open());
+        if (!opened) FAIL("reader: ", opened.error().message());
+        std::int64_t used = 0;
+        for (const auto& one : reader.progress()) used += one.end;
+        return used;
+    }
+
+    // The lane's position, which holds a parking.
+    void park(int lane, const ParkedKey& parked) {
+        kafka::LaneProducer producer{
+            io.get_executor(),
+            cluster.options(),
+            {.outbox = request.relay.outbox,
+             .lane = lane,
+             .position_topic = request.relay.position_topic}};
+        REQUIRE(run(producer.take_over()).has_value());
+        auto position = test::position_after({}, 0);
+        position.parked.push_back(parked);
+        const std::vector<WindowEvent> none;
+        REQUIRE(run(producer.commit(none, position)).has_value());
     }
 
     // What is put aside of an event for a topic.
@@ -140,4 +173,41 @@ TEST_CASE("how many parked events were written by hand is noted, and found again
     CHECK(other.done() == Unparked{2, ""});
     REQUIRE(world.run(other.send({world.good("c", 3)})).has_value());
     CHECK(other.done() == Unparked{3, "c"});
+}
+
+TEST_CASE("I7: what a replay has under way is in no partition that a lane is read from") {
+    World world;
+    const Parking parking{
+        .lane = 0, .parked = {.topic = world.topic, .key = "k", .since = 7, .events = 4}};
+    ParkedWriter writer{*world.tools, parking};
+    REQUIRE(world.run(writer.open(0)).has_value());
+    REQUIRE(world.run(writer.send({world.good("a", 1)})).has_value());
+    Replaying replaying{*world.tools};
+    REQUIRE(world.run(replaying.send(world.good("b", 2))).has_value());
+    CHECK(world.events(2) == Names{"a", "b"});
+    CHECK(world.used_of_positions() == 0);
+}
+
+TEST_CASE("marks of parkings that are over are taken back by the next unparking") {
+    World world;
+    const auto parking = [&](int lane, std::uint64_t since) {
+        return Parking{
+            lane, {.topic = world.topic, .key = "k", .since = since, .events = 4}};
+    };
+    // Whoever wrote these was killed before it could take them back.
+    for (const auto& one : {parking(0, 5), parking(0, 9), parking(1, 5)}) {
+        ParkedWriter killed{*world.tools, one};
+        REQUIRE(world.run(killed.open(1)).has_value());
+    }
+    world.park(0, {.topic = world.topic, .key = "k", .since = 9, .events = 4});
+    ParkedWriter writer{*world.tools, parking(0, 7)};
+    REQUIRE(world.run(writer.open(1)).has_value());
+    REQUIRE(world.run(writer.forget()).has_value());
+    const auto marks = world.run(read_marks(*world.tools, "unparked"));
+    REQUIRE(marks.has_value());
+    // Of lane 1 nothing is known, as it has no position.
+    std::vector<std::string> keys;
+    for (const auto& [key, value] : *marks) keys.push_back(key);
+    const auto& outbox = world.request.relay.outbox;
+    CHECK(keys == Names{outbox + "/unparked/0/9", outbox + "/unparked/1/5"});
 }

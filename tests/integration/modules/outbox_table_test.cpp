@@ -2,16 +2,22 @@
 // What the program outbox does with a table and with lanes that others use, too.
 #include "environment.hpp"
 #include "integration/kafka/lane_world.hpp"
+#include "integration/tcp_proxy.hpp"
 
 #include <modules/backing/execute.hpp>
 #include <modules/migrations/schema.hpp>
+#include <modules/outbox_admin/audit.hpp>
 #include <modules/outbox_admin/lane_hold.hpp>
 #include <modules/outbox_admin/outbox_table.hpp>
 
+#include <resilience/postgres/connection.hpp>
 #include <resilience/postgres/pool.hpp>
+
+#include <boost/asio/use_awaitable.hpp>
 
 #include <doctest/doctest.h>
 
+#include <chrono>
 #include <string>
 #include <vector>
 
@@ -33,6 +39,18 @@ Request request_of(const std::string& brokers, const std::string& outbox) {
     database.password = fixture::required("DB_PASSWORD");
     database.name = fixture::required("DB_NAME");
     return request;
+}
+
+net::awaitable<Result<void>> execute_on(postgres::Connection& on, std::string sql) {
+    const auto rows = co_await backing::execute(on, std::move(sql));
+    if (!rows) co_return rows.error();
+    co_return Result<void>{};
+}
+
+net::awaitable<Result<void>> open(postgres::Connection& connection) {
+    const auto opened = co_await connection.async_connect(net::use_awaitable);
+    if (!opened) co_return opened.error();
+    co_return Result<void>{};
 }
 
 // An outbox table in a schema of its own.
@@ -57,9 +75,8 @@ struct Table {
     net::awaitable<Result<void>> statement(std::string sql) {
         auto connection = co_await connect(tools);
         if (!connection) co_return connection.error();
-        const auto rows = co_await backing::execute(*connection, std::move(sql));
-        if (!rows) co_return rows.error();
-        co_return Result<void>{};
+        auto done = co_await execute_on(*connection, std::move(sql));
+        co_return done;
     }
 
     net::io_context io;
@@ -104,6 +121,38 @@ TEST_CASE("what goes through the table ends where the table ended, while others 
     const auto rest = fixture::run(table.io, outbox.count_foreign_numbers());
     REQUIRE(rest.has_value());
     CHECK(*rest == 3);
+}
+
+TEST_CASE("a row that is committed while a rebase begins is compared, whatever its seq") {
+    const auto cluster = test::Cluster::of_environment();
+    Table table{cluster.brokers(), test::unique_name("outbox")};
+    table.request.topics = cluster.make_topic("events", 1);
+    table.request.since = std::chrono::hours{1};
+    const auto insert =
+        "INSERT INTO outbox_events (id, aggregate_type, aggregate_id, event_type, "
+        "event_data, topic, partition_key) SELECT gen_random_uuid(), 't', 'k', 'e', "
+        "'{}', '" +
+        table.request.topics + "', 'k'";
+    net::io_context other;
+    postgres::Connection writer{other.get_executor(), table.tools.database};
+    const auto write = [&](std::string sql) {
+        const auto done = fixture::run(other, execute_on(writer, std::move(sql)));
+        CHECK(done.has_value());
+    };
+    REQUIRE(fixture::run(other, open(writer)).has_value());
+    write("BEGIN");
+    write(insert);
+    table.execute(insert);
+    // The first row becomes visible when the window is taken, and not before.
+    contract::TcpProxy server{table.tools.database.host, table.tools.database.port};
+    server.before("pg_current_snapshot()::text", [&] { write("COMMIT"); });
+    auto tools = table.tools;
+    tools.database.host = "127.0.0.1";
+    tools.database.port = server.port();
+    tools.database.ssl_mode = postgres::SslMode::disable;
+    const auto report = fixture::run(table.io, rebase(tools));
+    REQUIRE_MESSAGE(report.has_value(), report.error().message());
+    CHECK(report->json.at("missing") == 2);
 }
 
 TEST_CASE("I7: a lane that somebody had meanwhile is not gone on with after a refusal") {

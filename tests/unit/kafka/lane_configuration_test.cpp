@@ -83,7 +83,7 @@ TEST_CASE("I1: the reader of positions sees what is committed, and all of its en
 TEST_CASE("the position topic has a name by default, and is compacted") {
     const auto options = detail::checked_lane_options(producer, {.outbox = "orders"});
     CHECK(options.position_topic == "resilience.orders.position");
-    CHECK(named(detail::position_topic_settings())["cleanup.policy"] == "compact");
+    CHECK(named(detail::compacted_topic_settings())["cleanup.policy"] == "compact");
 }
 
 TEST_CASE("an option of a lane that is out of range is named") {
@@ -108,6 +108,8 @@ TEST_CASE("an option of a lane that is out of range is named") {
     check_refused("take_over_timeout", [](Options& o) { o.take_over_timeout = 51s; });
     check_refused("abort_timeout", [](Options& o) { o.abort_timeout = 0ms; });
     check_refused("abort_timeout", [](Options& o) { o.abort_timeout = 21s; });
+    check_refused("longest_rest", [](Options& o) { o.longest_rest = -1ms; });
+    check_refused("longest_rest", [](Options& o) { o.longest_rest = 21ms; });
     check_refused("epoch_guard", [](Options& o) {
         o.epoch_guard = static_cast<EpochGuard>(3);
     });

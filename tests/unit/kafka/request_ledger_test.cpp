@@ -4,9 +4,12 @@
 #include <doctest/doctest.h>
 
 #include <array>
+#include <chrono>
 
 namespace {
 
+using namespace std::chrono_literals;
+using resilience::TimePoint;
 using resilience::kafka::EpochGuard;
 using resilience::kafka::detail::must_replace;
 using resilience::kafka::detail::RequestLedger;
@@ -16,9 +19,11 @@ constexpr std::array counted{
     RequestLedger::add_partitions,
     RequestLedger::end_transaction};
 
-void exchange(RequestLedger& ledger, int api) {
-    ledger.sent(api);
-    ledger.ended(api, true);
+constexpr TimePoint start{1h};
+
+void exchange(RequestLedger& ledger, int api, TimePoint now = start) {
+    ledger.sent(api, now);
+    ledger.ended(api, true, now);
 }
 
 // A transaction without any trouble.
@@ -47,7 +52,7 @@ TEST_CASE("I8: a copy of a request that was not answered is suspicious") {
         CAPTURE(api);
         RequestLedger ledger;
         run_transaction(ledger);
-        ledger.sent(api);
+        ledger.sent(api, start);
         CHECK_FALSE(ledger.is_balanced());
         CHECK(must_replace(EpochGuard::on_suspicion, ledger));
         CHECK(must_replace(EpochGuard::every_transaction, ledger));
@@ -60,8 +65,8 @@ TEST_CASE("I8: the end of a connection or of patience is not an answer") {
         CAPTURE(api);
         RequestLedger ledger;
         run_transaction(ledger);
-        ledger.sent(api);
-        ledger.ended(api, false);
+        ledger.sent(api, start);
+        ledger.ended(api, false, start);
         CHECK_FALSE(ledger.is_balanced());
     }
 }
@@ -69,7 +74,7 @@ TEST_CASE("I8: the end of a connection or of patience is not an answer") {
 TEST_CASE("I8: a request that was never written harms nobody when it is given up") {
     RequestLedger ledger;
     ledger.begin();
-    ledger.ended(RequestLedger::produce, false);
+    ledger.ended(RequestLedger::produce, false, start);
     exchange(ledger, RequestLedger::end_transaction);
     CHECK(ledger.is_balanced());
 }
@@ -91,15 +96,15 @@ TEST_CASE("I8: a ledger that nobody writes to is not balanced") {
 TEST_CASE("I8: an answer of one kind does not stand for another's") {
     RequestLedger ledger;
     run_transaction(ledger);
-    ledger.sent(RequestLedger::produce);
-    ledger.ended(RequestLedger::add_partitions, true);
+    ledger.sent(RequestLedger::produce, start);
+    ledger.ended(RequestLedger::add_partitions, true, start);
     CHECK_FALSE(ledger.is_balanced());
 }
 
 TEST_CASE("I8: requests that cannot decide a transaction do not count") {
     RequestLedger ledger;
     run_transaction(ledger);
-    for (const int api : {-1, 1, 3, 10, 18, 22, 25, 27}) ledger.sent(api);
+    for (const int api : {-1, 1, 3, 10, 18, 22, 25, 27}) ledger.sent(api, start);
     CHECK(ledger.is_balanced());
 }
 
@@ -115,10 +120,47 @@ TEST_CASE("I8: each transaction is counted by itself") {
 TEST_CASE("I8: the ledger tells its counts") {
     RequestLedger ledger;
     run_transaction(ledger);
-    ledger.sent(RequestLedger::end_transaction);
+    ledger.sent(RequestLedger::end_transaction, start);
     CHECK(
         ledger.text() ==
         "Produce sent 2 answered 2, AddPartitionsToTxn sent 1 answered 1, "
         "EndTxn sent 2 answered 1"
     );
+}
+
+TEST_CASE("a transaction that has to ask again before it sends anything was put off") {
+    RequestLedger ledger;
+    run_transaction(ledger);
+    CHECK_FALSE(ledger.is_put_off());
+    ledger.begin();
+    exchange(ledger, RequestLedger::add_partitions);
+    exchange(ledger, RequestLedger::add_partitions, start + 20ms);
+    CHECK(ledger.is_put_off());
+    exchange(ledger, RequestLedger::produce, start + 21ms);
+    exchange(ledger, RequestLedger::end_transaction, start + 22ms);
+    CHECK(ledger.is_put_off());
+    CHECK(ledger.is_balanced());
+    run_transaction(ledger);
+    CHECK_FALSE(ledger.is_put_off());
+}
+
+TEST_CASE("a transaction that asks for further partitions was not put off") {
+    RequestLedger ledger;
+    ledger.begin();
+    exchange(ledger, RequestLedger::add_partitions);
+    exchange(ledger, RequestLedger::add_partitions, start + 2ms);
+    CHECK_FALSE(ledger.is_put_off());
+    // Late, as a long chunk came to another partition late.
+    exchange(ledger, RequestLedger::produce, start + 3ms);
+    exchange(ledger, RequestLedger::add_partitions, start + 40ms);
+    CHECK_FALSE(ledger.is_put_off());
+}
+
+TEST_CASE("a request whose connection was lost does not put a transaction off") {
+    RequestLedger ledger;
+    ledger.begin();
+    ledger.sent(RequestLedger::add_partitions, start);
+    ledger.ended(RequestLedger::add_partitions, false, start);
+    ledger.sent(RequestLedger::add_partitions, start + 100ms);
+    CHECK_FALSE(ledger.is_put_off());
 }

@@ -2,6 +2,8 @@
 #include <modules/outbox_admin/dead_letters.hpp>
 #include <modules/outbox_admin/replay.hpp>
 
+#include <boost/asio/io_context.hpp>
+
 #include <doctest/doctest.h>
 
 #include <string>
@@ -105,8 +107,16 @@ TEST_CASE("marks end with the letters that the topic no longer keeps, and no oth
 
 TEST_CASE("a transaction of a replay is given up by the broker within seconds") {
     using namespace std::chrono_literals;
-    const auto options = replay_transactions("o");
+    Request request;
+    request.kafka = {.use_kafka = true, .brokers = "b:1"};
+    request.database.use_postgres = true;
+    request.relay.outbox = "o";
+    net::io_context io;
+    const Tools tools{io.get_executor(), request};
+    const auto options = replay_transactions(tools);
     CHECK(options.transactional_id == "resilience.o.replay");
+    // No lane waits for what is open in it.
+    CHECK(options.mark_topic == "resilience.o.position.marks");
     CHECK(options.transaction_timeout <= 6s);
     const auto connection = replay_connection({.brokers = "b"});
     CHECK(connection.socket_timeout < options.transaction_timeout);

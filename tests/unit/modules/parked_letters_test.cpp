@@ -137,6 +137,17 @@ TEST_CASE("what waits for an earlier event is bounded by bytes") {
 
 TEST_CASE("how far an unparking has come is written and read again") {
     CHECK(unpark_mark_key("o", parking) == "o/unparked/2/7");
+    CHECK(marked_parking("o", "o/unparked/2/7") == MarkedParking{2, 7});
+    for (const auto* other :
+         {"o/unparked/2",
+          "o/unparked/2/x",
+          "o/unparked/64/7",
+          "o/unparked/-1/7",
+          "o/unparked/2/7/8",
+          "p/unparked/2/7",
+          "o/replayed/t/0/7"}) {
+        CHECK_FALSE(marked_parking("o", other).has_value());
+    }
     CHECK(decode_unparked(encode(Unparked{3, "an event"})) == Unparked{3, "an event"});
     CHECK(decode_unparked(encode(Unparked{3, ""})) == Unparked{3, ""});
     CHECK_FALSE(decode_unparked("3").has_value());

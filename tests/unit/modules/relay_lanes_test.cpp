@@ -285,6 +285,7 @@ TEST_CASE("the metrics of lanes show those that the instance has") {
     relay.last_chunk = 5;
     relay.last_commit = 250ms;
     relay.last_gate = 125ms;
+    relay.last_rest = 3ms;
     relay.fences = 6;
     lanes.show(now, start + 4s);
     CHECK(value(metrics, "relay_members") == 2);
@@ -300,6 +301,7 @@ TEST_CASE("the metrics of lanes show those that the instance has") {
     CHECK(value(metrics, R"(relay_lane_chunk_events{lane="0"})") == 5);
     CHECK(value(metrics, R"(relay_lane_commit_seconds{lane="0"})") == 0.25);
     CHECK(value(metrics, R"(relay_lane_gate_seconds{lane="0"})") == 0.125);
+    CHECK(value(metrics, R"(relay_lane_rest_seconds{lane="0"})") == 0.003);
     CHECK(value(metrics, R"(relay_lane_runs_total{lane="0"})") == 2);
     CHECK(value(metrics, R"(relay_lane_events_total{lane="0"})") == 10);
     CHECK(value(metrics, R"(relay_lane_dead_letters_total{lane="0"})") == 1);

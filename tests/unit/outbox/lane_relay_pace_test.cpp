@@ -64,6 +64,62 @@ TEST_CASE("after a window with events the next look is at once") {
     }
 }
 
+TEST_CASE("between windows a lane waits until its sink is ready, then looks") {
+    World world;
+    world.table.insert(drafts(2));
+    auto& instance = world.start();
+    while (world.script.count("commit done") == 0) REQUIRE(instance.time().step());
+    const auto ready = instance.time().now() + 7ms;
+    instance.sink().rested = ready;
+    const auto looks = world.script.count("look");
+    world.table.insert(drafts(3));
+    instance.relay().wake();
+    instance.time().run_for(6ms);
+    CHECK(world.script.count("look") == looks);
+    // What came meanwhile goes together.
+    instance.time().run_for(2ms);
+    CHECK(world.script.count("commit 3") == 1);
+    CHECK(world.lane.log.size() == 5);
+}
+
+TEST_CASE("within a window a lane does not wait for its sink to be ready") {
+    World world;
+    world.options.chunk_rows = 1;
+    world.table.insert(drafts(3));
+    auto& instance = world.start();
+    while (world.script.count("commit done") == 0) REQUIRE(instance.time().step());
+    instance.sink().rested = instance.time().now() + 1h;
+    instance.time().run_for(10ms);
+    CHECK(world.lane.log.size() == 3);
+}
+
+TEST_CASE("a lane waits for its sink no longer than between two looks") {
+    for (const auto ready : {TimePoint::min(), TimePoint::max()}) {
+        World world;
+        world.options.poll_interval = 20ms;
+        world.table.insert(drafts(1));
+        auto& instance = world.start();
+        while (world.script.count("commit done") == 0) REQUIRE(instance.time().step());
+        instance.sink().rested = ready;
+        world.table.insert(drafts(1));
+        instance.time().run_for(21ms);
+        CHECK(world.lane.log.size() == 2);
+    }
+}
+
+TEST_CASE("a lane that waits for its sink can be stopped") {
+    World world;
+    world.options.poll_interval = 1h;
+    world.table.insert(drafts(1));
+    auto& instance = world.start();
+    while (world.script.count("commit done") == 0) REQUIRE(instance.time().step());
+    instance.sink().rested = instance.time().now() + 1h;
+    instance.time().run_for(10ms);
+    instance.relay().stop();
+    instance.time().run_for(10ms);
+    CHECK(instance.ended.has_value());
+}
+
 TEST_CASE("a lane that was woken looks at once") {
     World world;
     world.options.poll_interval = 1h;

@@ -50,6 +50,7 @@ TEST_CASE("the counters of a lane's runs are added up") {
     one.last_chunk = 12;
     one.last_commit = 13ns;
     one.last_gate = 14ns;
+    one.last_rest = 15ns;
     one.caught_up = start;
     one.position.lane_seq = 15;
     const auto two = add_run(one, one);
@@ -70,6 +71,7 @@ TEST_CASE("the counters of a lane's runs are added up") {
     CHECK(begun.last_chunk == 12);
     CHECK(begun.last_commit == 13ns);
     CHECK(begun.last_gate == 14ns);
+    CHECK(begun.last_rest == 15ns);
     CHECK(begun.caught_up == start);
     CHECK(begun.position.lane_seq == 15);
     CHECK(begun.state == LaneState::starting);

@@ -165,8 +165,11 @@ public:
     }
 
     std::vector<LaneRefusal> refusals() const override { return refusals_; }
+    TimePoint ready_at() const override { return rested; }
 
     int commits_unready = 0;
+    /// What @ref ready_at tells.
+    TimePoint rested{};
 
 private:
     std::optional<Failure> refuse(std::span<const WindowEvent> events) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "kafka/position_topic.hpp"
+#include "kafka/compacted_topic.hpp"
 
 #include "kafka/error_map.hpp"
 #include "kafka/lane_configuration.hpp"
@@ -22,16 +22,16 @@ Failure failure_of(rd_kafka_resp_err_t error, std::string detail) {
     return fail(request_error(error), std::move(detail));
 }
 
-class PositionTopic {
+class Preparation {
 public:
-    PositionTopic(
-        rd_kafka_t& client, const LaneProducerOptions& options, const Patience& patience
+    Preparation(
+        rd_kafka_t& client, const CompactedTopic& wanted, const Patience& patience
     )
         : client_(client),
-          options_(options),
+          wanted_(wanted),
           patience_(patience),
-          name_("the position topic " + options.position_topic),
-          topic_(rd_kafka_topic_new(&client, options.position_topic.c_str(), nullptr)) {}
+          name_("the " + wanted.record + " topic " + wanted.name),
+          topic_(rd_kafka_topic_new(&client, wanted.name.c_str(), nullptr)) {}
 
     Result<void> prepare() {
         std::string last = "no broker answered";
@@ -69,7 +69,7 @@ private:
         partitions_ = found.partition_cnt;
         for (int i = 0; i < found.partition_cnt; ++i) {
             const auto& partition = found.partitions[i];
-            if (partition.id == options_.lane && partition.leader < 0) {
+            if (partition.id == wanted_.partition && partition.leader < 0) {
                 return RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE;
             }
         }
@@ -78,23 +78,23 @@ private:
     }
 
     Result<void> create() {
-        if (!options_.create_position_topic) {
+        if (!wanted_.may_create) {
             return fail(
                 Errc::bad_destination,
                 name_ + " does not exist: create it with cleanup.policy=compact and " +
-                    std::to_string(options_.lanes) + " partitions"
+                    std::to_string(wanted_.partitions) + " partitions"
             );
         }
         std::array<char, 512> reason{};
         const NewTopicHandle topic{rd_kafka_NewTopic_new(
-            options_.position_topic.c_str(),
-            options_.lanes,
-            options_.replication_factor,
+            wanted_.name.c_str(),
+            wanted_.partitions,
+            wanted_.replication_factor,
             reason.data(),
             reason.size()
         )};
         if (!topic) return fail(Errc::bad_destination, reason.data());
-        for (const auto& [key, value] : position_topic_settings()) {
+        for (const auto& [key, value] : compacted_topic_settings()) {
             rd_kafka_NewTopic_set_config(topic.get(), key.c_str(), value.c_str());
         }
         const QueueHandle queue{rd_kafka_queue_new(&client_)};
@@ -122,11 +122,11 @@ private:
     }
 
     Result<void> check() {
-        if (partitions_ < options_.lanes) {
+        if (partitions_ < wanted_.partitions) {
             return fail(
                 Errc::bad_destination,
                 name_ + " has " + std::to_string(partitions_) + " partitions, and " +
-                    std::to_string(options_.lanes) +
+                    std::to_string(wanted_.partitions) +
                     " lanes need one each: add partitions to it"
             );
         }
@@ -135,17 +135,16 @@ private:
         if (*policy != "compact") {
             return fail(
                 Errc::bad_destination,
-                name_ + " has cleanup.policy=" + *policy +
-                    ", which deletes positions: set it to compact"
+                name_ + " has cleanup.policy=" + *policy + ", which deletes " +
+                    wanted_.record + "s: set it to compact"
             );
         }
         return {};
     }
 
     Result<std::string> cleanup_policy() {
-        const ResourceHandle resource{rd_kafka_ConfigResource_new(
-            RD_KAFKA_RESOURCE_TOPIC, options_.position_topic.c_str()
-        )};
+        const ResourceHandle resource{
+            rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC, wanted_.name.c_str())};
         const QueueHandle queue{rd_kafka_queue_new(&client_)};
         rd_kafka_ConfigResource_t* resources[] = {resource.get()};
         rd_kafka_DescribeConfigs(&client_, resources, 1, nullptr, queue.get());
@@ -191,7 +190,7 @@ private:
     }
 
     rd_kafka_t& client_;
-    const LaneProducerOptions& options_;
+    const CompactedTopic& wanted_;
     const Patience& patience_;
     std::string name_;
     TopicHandle topic_;
@@ -200,10 +199,10 @@ private:
 
 }  // namespace
 
-Result<void> prepare_position_topic(
-    rd_kafka_t& client, const LaneProducerOptions& options, const Patience& patience
+Result<void> prepare_compacted_topic(
+    rd_kafka_t& client, const CompactedTopic& topic, const Patience& patience
 ) {
-    return PositionTopic{client, options, patience}.prepare();
+    return Preparation{client, topic, patience}.prepare();
 }
 
 }  // namespace resilience::kafka::detail
