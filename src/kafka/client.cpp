@@ -104,7 +104,7 @@ ConfigHandle make_config(const Settings& settings) {
     return config;
 }
 
-HeadersHandle make_headers(const std::vector<Header>& headers) {
+HeadersHandle make_headers(const std::vector<HeaderView>& headers) {
     HeadersHandle made{rd_kafka_headers_new(headers.size())};
     for (const auto& [name, value] : headers) {
         rd_kafka_header_add(
@@ -127,7 +127,7 @@ public:
         return argument;
     }
 
-    void add(rd_kafka_vtype_t type, const std::string& bytes) {
+    void add(rd_kafka_vtype_t type, std::string_view bytes) {
         auto& memory = add(type).u.mem;
         // librdkafka copies it.
         memory.ptr = const_cast<char*>(bytes.data());
@@ -223,7 +223,7 @@ MetadataAnswer Client::fetch_metadata(
 }
 
 int Client::produce(
-    rd_kafka_topic_t& topic, const Message& message, ReportReceiver* mark
+    rd_kafka_topic_t& topic, const MessageView& message, ReportReceiver* mark
 ) {
     Arguments arguments;
     arguments.add(RD_KAFKA_VTYPE_RKT).u.rkt = &topic;

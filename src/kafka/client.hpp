@@ -10,6 +10,7 @@
 #include "kafka/client_log.hpp"
 #include "kafka/configuration.hpp"
 #include "kafka/handles.hpp"
+#include "kafka/message_view.hpp"
 #include "kafka/request_ledger.hpp"
 
 #include <chrono>
@@ -79,7 +80,9 @@ public:
     );
 
     /// Copies the message into the queue. Never blocks. @return 0 or librdkafka's code.
-    int produce(rd_kafka_topic_t& topic, const Message& message, ReportReceiver* mark);
+    int produce(
+        rd_kafka_topic_t& topic, const MessageView& message, ReportReceiver* mark
+    );
 
     /// Takes every report that has arrived.
     void serve();

@@ -2,12 +2,16 @@
 #ifndef RESILIENCE_SRC_KAFKA_LANE_MESSAGE_HPP
 #define RESILIENCE_SRC_KAFKA_LANE_MESSAGE_HPP
 
+#include <resilience/cloud_event.hpp>
+#include <resilience/detail/rfc3339.hpp>
 #include <resilience/kafka/lane_producer_options.hpp>
 #include <resilience/lane_position.hpp>
 
-#include "kafka/event_message.hpp"
+#include "kafka/message_view.hpp"
 
 #include <algorithm>
+#include <array>
+#include <charconv>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -35,23 +39,50 @@ constexpr std::uint64_t lane_seq_of(
     return last - count + 1 + index;
 }
 
-/// The message of an event, numbered within its lane.
-inline Message lane_message(
-    const Event& event,
-    std::string_view source,
-    std::optional<std::int32_t> partition,
-    int lane,
-    std::uint64_t lane_seq
-) {
-    auto message = event_message(event, source, partition);
-    std::erase_if(message.headers, [](const Header& header) {
-        return is_same_name(header.first, lane_header) ||
-               is_same_name(header.first, lane_seq_header);
-    });
-    message.headers.emplace_back(lane_header, std::to_string(lane));
-    message.headers.emplace_back(lane_seq_header, std::to_string(lane_seq));
-    return message;
-}
+/** Makes the messages of a lane's events, one after the other.
+
+    As @ref event_message does, with two headers more, but of the event's own bytes and in
+    memory that is used again: making one allocates nothing once there was one like it.
+*/
+class LaneMessage {
+public:
+    /// @param source The `source` attribute of the events.
+    LaneMessage(std::string source, int lane)
+        : source_(std::move(source)), lane_(std::to_string(lane)) {}
+
+    LaneMessage(const LaneMessage&) = delete;
+    LaneMessage& operator=(const LaneMessage&) = delete;
+
+    /// The message of `event`, event number `lane_seq` of its lane. Good until the next
+    /// call and as long as the event is there.
+    const MessageView& of(
+        const Event& event, std::optional<std::int32_t> partition, std::uint64_t lane_seq
+    ) {
+        time_.clear();
+        if (event.created_at) resilience::detail::write_rfc3339(*event.created_at, time_);
+        auto& headers = view_.headers;
+        headers.clear();
+        resilience::detail::append_cloud_event_fields(event, source_, time_, headers);
+        std::erase_if(headers, [](const HeaderView& header) {
+            return is_same_name(header.first, lane_header) ||
+                   is_same_name(header.first, lane_seq_header);
+        });
+        headers.emplace_back(lane_header, lane_);
+        const auto end = std::to_chars(seq_.data(), seq_.data() + seq_.size(), lane_seq);
+        headers.emplace_back(lane_seq_header, std::string_view{seq_.data(), end.ptr});
+        view_.key = ordering_key(event);
+        view_.value = event.event_data;
+        view_.partition = partition;
+        return view_;
+    }
+
+private:
+    const std::string source_;
+    const std::string lane_;
+    std::string time_;
+    std::array<char, 20> seq_{};
+    MessageView view_;
+};
 
 /// The key under which the lane's positions lie.
 inline std::string position_key(const LaneProducerOptions& options) {

@@ -3,7 +3,6 @@
 
 #include "kafka/error_map.hpp"
 #include "kafka/lane_configuration.hpp"
-#include "kafka/lane_message.hpp"
 #include "kafka/position_reader.hpp"
 
 #include <librdkafka/rdkafka.h>
@@ -46,6 +45,7 @@ LaneSession::LaneSession(ProducerOptions producer, LaneProducerOptions options)
     : producer_options_(std::move(producer)),
       options_(checked_lane_options(producer_options_, std::move(options))),
       settings_(lane_producer_settings(producer_options_, options_)),
+      message_(options_.source, options_.lane),
       rest_(options_.longest_rest) {
     check_settings(settings_);
 }
@@ -212,12 +212,9 @@ void LaneSession::send(
     if (!reports.failed().empty()) return;
     const auto topic = client_->topic(options_.position_topic, patience);
     if (!topic) return reports.refuse(count, topic.error());
-    const int error = client_->produce(
-        **topic,
-        position_message(options_, options_.position_topic, next),
-        reports.mark(count),
-        patience
-    );
+    const auto position = position_message(options_, options_.position_topic, next);
+    const int error =
+        client_->produce(**topic, view_of(position), reports.mark(count), patience);
     if (error == RD_KAFKA_RESP_ERR_NO_ERROR) return reports.accept();
     reports.refuse(
         count,
@@ -257,10 +254,7 @@ bool LaneSession::send_event(
         }
     }
     const int error = client_->produce(
-        **topic,
-        lane_message(event, options_.source, partition, options_.lane, lane_seq),
-        reports.mark(index),
-        patience
+        **topic, message_.of(event, partition, lane_seq), reports.mark(index), patience
     );
     if (error == RD_KAFKA_RESP_ERR_NO_ERROR) {
         reports.accept();

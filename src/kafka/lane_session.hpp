@@ -6,6 +6,7 @@
 
 #include "kafka/chunk_reports.hpp"
 #include "kafka/configuration.hpp"
+#include "kafka/lane_message.hpp"
 #include "kafka/patience.hpp"
 #include "kafka/request_ledger.hpp"
 #include "kafka/transaction_end.hpp"
@@ -86,6 +87,8 @@ private:
     ProducerOptions producer_options_;
     LaneProducerOptions options_;
     Settings settings_;
+    // Of the event that is sent.
+    LaneMessage message_;
 
     RequestLedger ledger_;
     std::unique_ptr<TransactionalClient> client_;

@@ -188,7 +188,7 @@ Result<void> ProducerCore::submit(Batch& batch, std::size_t index) {
         if (refused != batch.refused_topics.end()) return refused->second;
         return fail(Errc::unavailable, "nothing is known of the topic");
     }
-    const int error = client_->produce(*topic, message, batch.mark(index));
+    const int error = client_->produce(*topic, view_of(message), batch.mark(index));
     if (error == RD_KAFKA_RESP_ERR_NO_ERROR) return {};
     auto failure = fail(
         delivery_error(error, false),

@@ -164,7 +164,7 @@ Result<void> TransactionSession::send(
         const auto topic = client_->topic(messages[i].topic, patience);
         if (!topic) return topic.error();
         const int error =
-            client_->produce(**topic, messages[i], reports.mark(i), patience);
+            client_->produce(**topic, view_of(messages[i]), reports.mark(i), patience);
         if (error != RD_KAFKA_RESP_ERR_NO_ERROR) {
             return fail(
                 delivery_error(error, false),

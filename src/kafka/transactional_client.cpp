@@ -81,7 +81,10 @@ Result<void> TransactionalClient::begin() {
 }
 
 int TransactionalClient::produce(
-    Topic& topic, const Message& message, ReportReceiver* mark, const Patience& patience
+    Topic& topic,
+    const MessageView& message,
+    ReportReceiver* mark,
+    const Patience& patience
 ) {
     while (true) {
         const int error = client_.produce(*topic.handle, message, mark);

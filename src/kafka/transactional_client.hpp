@@ -51,7 +51,7 @@ public:
     /// code.
     int produce(
         Topic& topic,
-        const Message& message,
+        const MessageView& message,
         ReportReceiver* mark,
         const Patience& patience
     );

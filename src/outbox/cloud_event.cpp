@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include <resilience/cloud_event.hpp>
 
+#include <resilience/detail/cloud_event_fields.hpp>
 #include <resilience/detail/rfc3339.hpp>
 
 #include <boost/json/object.hpp>
@@ -53,22 +54,30 @@ void append_on_one_line(std::string& line, std::string_view data) {
 
 }  // namespace
 
-std::vector<Header> cloud_event_headers(const Event& event, std::string_view source) {
-    std::vector<Header> headers{
-        {"ce_specversion", "1.0"},
-        {"ce_id", event.id},
-        {"ce_source", std::string{source}},
-        {"ce_type", event.event_type},
-        {"ce_subject", event.aggregate_id}};
-    if (event.created_at) {
-        headers.emplace_back("ce_time", detail::format_rfc3339(*event.created_at));
+void detail::append_cloud_event_fields(
+    const Event& event,
+    std::string_view source,
+    std::string_view time,
+    std::vector<HeaderView>& fields
+) {
+    fields.emplace_back("ce_specversion", "1.0");
+    fields.emplace_back("ce_id", event.id);
+    fields.emplace_back("ce_source", source);
+    fields.emplace_back("ce_type", event.event_type);
+    fields.emplace_back("ce_subject", event.aggregate_id);
+    if (!time.empty()) fields.emplace_back("ce_time", time);
+    fields.emplace_back("content-type", content_type);
+    for (const auto& [name, value] : event.headers) {
+        if (!is_reserved(name)) fields.emplace_back(name, value);
     }
-    headers.emplace_back("content-type", content_type);
+}
 
-    for (const auto& header : event.headers) {
-        if (!is_reserved(header.first)) headers.push_back(header);
-    }
-    return headers;
+std::vector<Header> cloud_event_headers(const Event& event, std::string_view source) {
+    std::string time;
+    if (event.created_at) detail::write_rfc3339(*event.created_at, time);
+    std::vector<detail::HeaderView> fields;
+    detail::append_cloud_event_fields(event, source, time, fields);
+    return {fields.begin(), fields.end()};
 }
 
 std::string cloud_event_json(const Event& event, std::string_view source) {

@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstdint>
 
 namespace resilience::detail {
 
@@ -23,6 +24,42 @@ inline RetryPolicy idle_policy(
     return RetryPolicy{
         {.base = least, .factor = 1.02, .cap = most, .jitter = Jitter::none}};
 }
+
+/** How long a lane waits where `delay` was due.
+
+    Once waits are as long as they get (`most`), lanes look at multiples of `most`, each
+    half a millisecond after the one before it: who looks later can use what another one
+    has just seen. More than 0, at most `most`.
+*/
+inline std::chrono::nanoseconds idle_wait(
+    std::chrono::nanoseconds delay, std::chrono::nanoseconds most, int lane, TimePoint now
+) noexcept {
+    constexpr std::chrono::microseconds apart{500};
+    if (delay < most) return delay;
+    const auto since = (now.time_since_epoch() - lane * apart) % most;
+    return since.count() < 0 ? -since : most - since;
+}
+
+/// The waits of one lane between looks that find nothing.
+class LanePace {
+public:
+    LanePace(std::chrono::milliseconds least, std::chrono::milliseconds most, int lane)
+        : policy_(idle_policy(least, most)), most_(most), lane_(lane) {}
+
+    /// How long to wait after one look more that found nothing.
+    std::chrono::nanoseconds next(TimePoint now) {
+        return idle_wait(policy_.delay(++empty_looks_, 0), most_, lane_, now);
+    }
+
+    /// Something was found, or is said to be there.
+    void reset() noexcept { empty_looks_ = 0; }
+
+private:
+    RetryPolicy policy_;
+    std::chrono::milliseconds most_;
+    int lane_;
+    std::uint32_t empty_looks_ = 0;
+};
 
 /// How long to wait until `ready`, at most `most`.
 inline std::chrono::nanoseconds rest_until(

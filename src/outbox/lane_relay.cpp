@@ -51,7 +51,7 @@ struct LaneRelay::Impl {
           options(detail::checked(std::move(opts))),
           monitor(std::move(observer)),
           pause(options.pause),
-          idle(detail::idle_policy(options.least_poll, options.poll_interval)),
+          idle(options.least_poll, options.poll_interval, options.lane),
           random(options.seed != 0 ? options.seed : std::random_device{}()),
           builder(options),
           unparks(options),
@@ -65,7 +65,7 @@ struct LaneRelay::Impl {
     LaneRelayOptions options;
     detail::LaneMonitor monitor;
     RetryPolicy pause;
-    RetryPolicy idle;
+    detail::LanePace idle;
     std::mt19937_64 random;
     ChunkBuilder builder;
     detail::UnparkHearing unparks;
@@ -77,7 +77,6 @@ struct LaneRelay::Impl {
     bool owning = false;
     bool woken = false;
     bool waiting_wakeably = false;
-    std::uint32_t empty_looks = 0;
     std::uint32_t failures = 0;
     std::uint32_t halted_tries = 0;
     std::optional<TimePoint> looked_at;
@@ -351,10 +350,10 @@ struct LaneRelay::Impl {
                 owning = false;
             } else if (*turn == Turn::progress) {
                 recover();
-                empty_looks = 0;
+                idle.reset();
             } else {
                 recover();
-                co_await wait(idle.delay(++empty_looks, 0), true);
+                co_await wait(idle.next(timer.now()), true);
             }
         }
         monitor.enter(LaneState::stopped, timer.now());
@@ -389,7 +388,7 @@ void LaneRelay::stop() {
 void LaneRelay::wake() {
     net::post(impl_->strand, [impl = impl_] {
         impl->woken = true;
-        impl->empty_looks = 0;
+        impl->idle.reset();
         if (impl->waiting_wakeably) impl->timer.cancel();
     });
 }

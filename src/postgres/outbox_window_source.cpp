@@ -45,6 +45,9 @@ struct OutboxWindowSource::Impl {
     // What cannot be lost: by the last look, by a gate.
     Lsn flushed;
     Lsn passed;
+    // The last look that others are told of, and when it began.
+    std::optional<Window> seen;
+    TimePoint looked_at;
 
     // The window of a lane that is too large to be sorted.
     struct Large {
@@ -73,6 +76,7 @@ struct OutboxWindowSource::Impl {
         unused.clear();
         reached = 0;
         flushed = {};
+        seen.reset();
     }
 
     net::awaitable<Result<Connection>> connect() {
@@ -140,6 +144,22 @@ struct OutboxWindowSource::Impl {
         auto rows = co_await ask(std::move(statements));
         if (!rows) co_return std::move(rows).error();
         co_return std::move(rows->front());
+    }
+
+    // What the last look saw is seen again, if another source has just seen it.
+    net::awaitable<Result<Window>> look_or_share() {
+        const auto& shared = options.shared_look;
+        const auto now = Clock::now();
+        if (shared && seen && shared->is_unchanged(seen->snapshot, looked_at, now)) {
+            co_return *seen;
+        }
+        auto window = co_await look();
+        if (window && shared) {
+            shared->saw(window->snapshot, now);
+            seen = *window;
+            looked_at = now;
+        }
+        co_return std::move(window);
     }
 
     net::awaitable<Result<Window>> look() {
@@ -330,7 +350,9 @@ net::awaitable<Result<SourceIdentity>> OutboxWindowSource::identity() {
     co_return *found;
 }
 
-net::awaitable<Result<Window>> OutboxWindowSource::look() { return impl_->look(); }
+net::awaitable<Result<Window>> OutboxWindowSource::look() {
+    return impl_->look_or_share();
+}
 
 net::awaitable<Result<void>> OutboxWindowSource::gate(Lsn lsn) {
     if (lsn <= std::max(impl_->flushed, impl_->passed)) co_return Result<void>{};

@@ -123,6 +123,7 @@ struct LaneLoop::Impl {
         : app(owner),
           sink_options(lane_producer_options(settings, database_settings)),
           source_connection(connection_options(database_settings, "lane")),
+          shared_look(std::make_shared<resilience::postgres::SharedLook>()),
           producer(producer_options(owner, kafka)),
           locks(
               owner.executor(),
@@ -158,7 +159,7 @@ struct LaneLoop::Impl {
         parts.source = std::make_unique<resilience::postgres::OutboxWindowSource>(
             app.executor(),
             resilience::postgres::OutboxWindowSourceOptions{
-                .connection = source_connection}
+                .connection = source_connection, .shared_look = shared_look}
         );
         auto options = sink_options;
         options.lane = lane;
@@ -199,6 +200,7 @@ struct LaneLoop::Impl {
     host::App& app;
     resilience::kafka::LaneProducerOptions sink_options;
     resilience::postgres::ConnectionOptions source_connection;
+    std::shared_ptr<resilience::postgres::SharedLook> shared_look;
     resilience::kafka::ProducerOptions producer;
     resilience::postgres::LaneLocks locks;
     RowCheckedOwnership ownership;

@@ -14,14 +14,14 @@
 namespace resilience::detail {
 
 /// Writes a moment as 2026-01-31T23:59:59.123456Z: one width, so texts sort as moments
-/// do.
-inline std::string format_rfc3339(WallClock::time_point time) {
+/// do. The memory of `text` is used again.
+inline void write_rfc3339(WallClock::time_point time, std::string& text) {
     using namespace std::chrono;
     const auto whole = floor<microseconds>(time);
     const auto day = floor<days>(whole);
     const year_month_day date{day};
     const hh_mm_ss clock{whole - day};
-    std::string text = "0000-00-00T00:00:00.000000Z";
+    text = "0000-00-00T00:00:00.000000Z";
     const auto put = [&text](std::size_t at, std::size_t width, std::uint64_t value) {
         for (std::size_t i = width; i-- > 0; value /= 10) {
             text[at + i] = static_cast<char>('0' + value % 10);
@@ -34,6 +34,12 @@ inline std::string format_rfc3339(WallClock::time_point time) {
     put(14, 2, static_cast<std::uint64_t>(clock.minutes().count()));
     put(17, 2, static_cast<std::uint64_t>(clock.seconds().count()));
     put(20, 6, static_cast<std::uint64_t>(clock.subseconds().count()));
+}
+
+/// As @ref write_rfc3339, into a text of its own.
+inline std::string format_rfc3339(WallClock::time_point time) {
+    std::string text;
+    write_rfc3339(time, text);
     return text;
 }
 

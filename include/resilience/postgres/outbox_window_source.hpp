@@ -3,6 +3,7 @@
 #define RESILIENCE_POSTGRES_OUTBOX_WINDOW_SOURCE_HPP
 
 #include <resilience/postgres/connection_options.hpp>
+#include <resilience/postgres/shared_look.hpp>
 #include <resilience/window_source.hpp>
 
 #include <boost/asio/any_io_executor.hpp>
@@ -31,6 +32,10 @@ struct OutboxWindowSourceOptions {
     /// than the window has, a window of up to 50 times as many is gone through instead.
     /// 1 to 1,000,000; default 20,000.
     std::int64_t most_sorted = 20'000;
+
+    /// Shared with the other sources of the process that follow the same table, so that
+    /// they look for each other while nothing happens. Default none: each looks itself.
+    std::shared_ptr<SharedLook> shared_look{};
 };
 
 /** Reads the table `outbox_events` of the connection's search path window by window.

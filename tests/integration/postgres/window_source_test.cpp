@@ -4,8 +4,10 @@
 
 #include <resilience/outbox.hpp>
 
+#include <array>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 using namespace postgres_tests;
@@ -240,6 +242,70 @@ TEST_CASE("windows: a source goes on after its connection was ended") {
         CHECK(resilience::is_retryable(lost.error().code));
         const auto again = co_await source.look();
         CHECK(ok(again));
+    });
+}
+
+TEST_CASE("windows: sources that share their looks ask once while nothing happens") {
+    const Schema schema{true};
+    run([&](net::io_context& context) -> net::awaitable<void> {
+        auto options = source_options(schema.options());
+        options.connection.application_name = "shared_" + std::to_string(::getpid());
+        options.shared_look = std::make_shared<pg::SharedLook>(10s);
+        std::array sources{
+            std::make_unique<pg::OutboxWindowSource>(context.get_executor(), options),
+            std::make_unique<pg::OutboxWindowSource>(context.get_executor(), options)};
+        auto& [one, two] = sources;
+        auto first = co_await one->look();
+        auto second = co_await two->look();
+        REQUIRE(ok(first));
+        REQUIRE(ok(second));
+        // Other databases of the server may have had a transaction between.
+        for (int i = 0; i < 100 && first->snapshot != second->snapshot; ++i) {
+            std::swap(one, two);
+            first = std::move(second);
+            second = co_await two->look();
+            REQUIRE(ok(second));
+        }
+        REQUIRE(first->snapshot == second->snapshot);
+
+        auto other = co_await connected();
+        const auto ended = co_await value(
+            other,
+            "SELECT count(pg_terminate_backend(pid, 5000)) FROM pg_stat_activity "
+            "WHERE application_name = '" +
+                options.connection.application_name + "'"
+        );
+        CHECK(ended == "2");
+        const auto shared = co_await one->look();
+        REQUIRE(ok(shared));
+        CHECK(shared->snapshot == first->snapshot);
+        CHECK(shared->insert == first->insert);
+        // The last look was its own.
+        const auto lost = co_await two->look();
+        CHECK_FALSE(lost.has_value());
+    });
+}
+
+TEST_CASE("I11: a look that is shared does not tell how far the history has come") {
+    const Schema schema{true};
+    run([&](net::io_context& context) -> net::awaitable<void> {
+        auto options = source_options(schema.options());
+        pg::OutboxWindowSource alone{context.get_executor(), options};
+        options.shared_look = std::make_shared<pg::SharedLook>(10s);
+        pg::OutboxWindowSource one{context.get_executor(), options};
+        pg::OutboxWindowSource two{context.get_executor(), options};
+        const auto first = co_await one.look();
+        const auto second = co_await two.look();
+        REQUIRE(ok(first));
+        REQUIRE(ok(second));
+        schema.script(insert_one);
+        const auto later = co_await alone.look();
+        REQUIRE(ok(later));
+        WindowSlice slice;
+        slice.window = later->snapshot;
+        const auto events = co_await one.read(slice);
+        REQUIRE(ok(events));
+        CHECK(events->size() == 1);
     });
 }
 

@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: MIT
+#include <src/kafka/event_message.hpp>
 #include <src/kafka/lane_message.hpp>
 
 #include <doctest/doctest.h>
 
-#include <algorithm>
+#include <chrono>
+#include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace {
@@ -12,16 +15,34 @@ namespace {
 using resilience::Event;
 using resilience::Header;
 using resilience::LanePosition;
-using resilience::kafka::detail::lane_message;
+using resilience::kafka::detail::event_message;
 using resilience::kafka::detail::lane_seq_of;
+using resilience::kafka::detail::LaneMessage;
+using resilience::kafka::detail::MessageView;
 using resilience::kafka::detail::position_message;
 
-std::vector<Header> named(const std::vector<Header>& headers, const std::string& name) {
-    std::vector<Header> found;
-    std::ranges::copy_if(headers, std::back_inserter(found), [&](const Header& header) {
-        return header.first == name;
-    });
-    return found;
+std::vector<Header> headers_of(const MessageView& message) {
+    return {message.headers.begin(), message.headers.end()};
+}
+
+std::vector<std::string> values_of(const MessageView& message, std::string_view name) {
+    std::vector<std::string> values;
+    for (const auto& header : message.headers) {
+        if (header.first == name) values.emplace_back(header.second);
+    }
+    return values;
+}
+
+Event a_user() {
+    return {
+        .id = "018f0000-0000-7000-8000-000000000001",
+        .aggregate_type = "user",
+        .aggregate_id = "7",
+        .event_type = "user.created",
+        .event_data = "{}",
+        .topic = "user-events",
+        .partition_key = "tenant-3",
+        .headers = {{"traceparent", "00-a-b-01"}}};
 }
 
 }  // namespace
@@ -33,37 +54,49 @@ TEST_CASE("events of a chunk are numbered without gaps up to the position's lane
 }
 
 TEST_CASE("a lane's message is the sink's and carries its lane and number") {
-    const Event event{
-        .id = "018f0000-0000-7000-8000-000000000001",
-        .aggregate_type = "user",
-        .aggregate_id = "7",
-        .event_type = "user.created",
-        .event_data = "{}",
-        .topic = "user-events",
-        .partition_key = "tenant-3",
-        .headers = {{"traceparent", "00-a-b-01"}}};
-    const auto plain = resilience::kafka::detail::event_message(event, "/here", 2);
-    const auto message = lane_message(event, "/here", 2, 3, 91);
-    CHECK(message.topic == plain.topic);
+    auto event = a_user();
+    event.created_at = resilience::WallClock::time_point{std::chrono::hours{24}};
+    const auto plain = event_message(event, "/here", 2);
+    LaneMessage messages{"/here", 3};
+    const auto& message = messages.of(event, 2, 91);
     CHECK(message.key == plain.key);
     CHECK(message.value == plain.value);
     CHECK(message.partition == 2);
+    CHECK_FALSE(message.timestamp.has_value());
     auto expected = plain.headers;
     expected.emplace_back("lane", "3");
     expected.emplace_back("lane_seq", "91");
-    CHECK(message.headers == expected);
+    CHECK(headers_of(message) == expected);
+}
+
+TEST_CASE("nothing of an event is in the message of the next one") {
+    auto first = a_user();
+    first.created_at = resilience::WallClock::time_point{};
+    const Event second{.id = "2", .aggregate_id = "8", .topic = "t"};
+    LaneMessage messages{"/here", 3};
+    messages.of(first, 2, 18'446'744'073'709'551'615U);
+    const auto& message = messages.of(second, std::nullopt, 4);
+    const auto plain = event_message(second, "/here");
+    CHECK(message.key == "8");
+    CHECK(message.value == "");
+    CHECK_FALSE(message.partition.has_value());
+    auto expected = plain.headers;
+    expected.emplace_back("lane", "3");
+    expected.emplace_back("lane_seq", "4");
+    CHECK(headers_of(message) == expected);
 }
 
 TEST_CASE("an event cannot pretend another lane or number") {
     const Event event{
         .topic = "t",
         .headers = {{"lane", "9"}, {"LANE_SEQ", "8"}, {"Lane", "7"}, {"lanes", "6"}}};
-    const auto message = lane_message(event, "/here", std::nullopt, 0, 5);
-    CHECK(named(message.headers, "lane") == std::vector<Header>{{"lane", "0"}});
-    CHECK(named(message.headers, "lane_seq") == std::vector<Header>{{"lane_seq", "5"}});
-    CHECK(named(message.headers, "LANE_SEQ").empty());
-    CHECK(named(message.headers, "Lane").empty());
-    CHECK(named(message.headers, "lanes").size() == 1);
+    LaneMessage messages{"/here", 0};
+    const auto& message = messages.of(event, std::nullopt, 5);
+    CHECK(values_of(message, "lane") == std::vector<std::string>{"0"});
+    CHECK(values_of(message, "lane_seq") == std::vector<std::string>{"5"});
+    CHECK(values_of(message, "LANE_SEQ").empty());
+    CHECK(values_of(message, "Lane").empty());
+    CHECK(values_of(message, "lanes").size() == 1);
 }
 
 TEST_CASE("I1: a position goes to the partition of its lane under the lane's own key") {
