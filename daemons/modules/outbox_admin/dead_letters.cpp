@@ -66,7 +66,7 @@ std::size_t size_of(const Record& record) {
 std::string mark_topic(const Tools& tools) {
     const resilience::kafka::LanePositions positions{
         tools.executor, tools.kafka, tools.lanes};
-    return positions.topic() + ".marks";
+    return positions.topic() + std::string{relay::mark_topic_suffix};
 }
 
 Mark mark_of(const std::string& outbox, const DeadLetter& letter) {

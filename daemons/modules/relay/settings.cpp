@@ -16,6 +16,7 @@ namespace {
 
 // `transactional.id` is made from it.
 constexpr std::size_t longest_outbox_name = 180;
+constexpr std::size_t longest_position_topic = 249 - mark_topic_suffix.size();
 
 std::optional<std::chrono::milliseconds> read_age(std::string_view text) {
     const auto time = host::parse_duration(text, std::chrono::seconds{1});
@@ -55,11 +56,17 @@ void declare_lanes(host::Config& config, RelaySettings& settings) {
         "exactly_once: after this time Kafka ends a transaction whose relay is gone, or "
         "cannot reach it"
     );
-    config.topic(
+    config.string(
         "RELAY_POSITION_TOPIC",
         settings.position_topic,
         "exactly_once: topic of the positions, shared with no other outbox; default: "
-        "resilience.<outbox>.position"
+        "resilience.<outbox>.position",
+        [](std::string_view text) -> std::string {
+            // It is followed by mark_topic_suffix in the name of another one.
+            const bool is_name =
+                is_topic_name(text) && text.size() <= longest_position_topic;
+            return is_name ? "" : "1 to 243 of A-Z a-z 0-9 . _ -";
+        }
     );
     config.integer(
         "RELAY_POSITION_REPLICAS",

@@ -25,6 +25,10 @@ namespace resilience::modules::relay {
 /// As LaneRelayOptions::topic_poison.
 using TopicPolicies = decltype(LaneRelayOptions::topic_poison);
 
+/// What is added to the name of the topic of positions to make that of the marks, which
+/// the command `outbox` writes.
+inline constexpr std::string_view mark_topic_suffix = ".marks";
+
 /// Settings of the relay program (M15).
 struct RelaySettings {
     /// `claim` or `exactly_once`. Empty: which of them @ref settle_mode finds.
@@ -53,7 +57,7 @@ struct RelaySettings {
     std::string outbox;
     /// 16 s to 15 min.
     std::chrono::milliseconds transaction_timeout{20'000};
-    /// Empty: made from the outbox's name.
+    /// At most 243 characters. Empty: made from the outbox's name.
     std::string position_topic;
     /// 0: as many as the cluster gives.
     std::int64_t position_replicas = 0;

@@ -145,6 +145,18 @@ TEST_CASE("settings of the lanes are refused by their names") {
     }
 }
 
+TEST_CASE("a topic of positions leaves room in its name for the topic of marks") {
+    const auto said = [](std::size_t size) {
+        Settings settings;
+        return settings.parse({{"RELAY_POSITION_TOPIC", std::string(size, 'p')}});
+    };
+    CHECK(said(243) == "");
+    for (const std::size_t size : {244U, 249U, 250U}) {
+        CHECK_MESSAGE(said(size).starts_with("RELAY_POSITION_TOPIC: "), said(size));
+        CHECK(said(size).find("243") != std::string::npos);
+    }
+}
+
 TEST_CASE("topics have policies of their own for events that they never take") {
     using Policies = relay::TopicPolicies;
     CHECK(relay::read_poison_topics("") == Policies{});
