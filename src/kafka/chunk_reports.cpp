@@ -37,7 +37,7 @@ ChunkVerdict judge(const std::vector<FailedMessage>& failed, std::size_t events)
         const int difference = rank(one.failure) - rank(worst->failure);
         if (difference > 0 || (difference == 0 && one.index < worst->index)) worst = &one;
     }
-    ChunkVerdict verdict{worst->failure, {}};
+    ChunkVerdict verdict{worst->failure, worst->index, {}};
     for (const auto& one : failed) {
         const bool to_blame =
             is_destination(one.failure) ||

@@ -27,6 +27,8 @@ struct FailedMessage {
 /// What the failures of a chunk say of it.
 struct ChunkVerdict {
     Failure failure;
+    /// The message whose failure it is.
+    std::size_t index = 0;
     std::vector<LaneRefusal> refusals;
 };
 

@@ -4,6 +4,8 @@
 
 #include <resilience/error.hpp>
 
+#include <resilience/detail/lane_fault.hpp>
+
 #include "kafka/request_ledger.hpp"
 
 #include <cstdint>
@@ -13,11 +15,7 @@ namespace resilience::kafka::detail {
 /// How far a transaction had come when it failed.
 enum class Stage : std::uint8_t { before, open, ending };
 
-/// Faults of single messages, which others of the transaction do not share.
-inline bool is_fault_of_message(const Failure& failure) {
-    return failure == Errc::too_large || failure == Errc::invalid_request ||
-           failure == Errc::bad_destination || failure == Errc::access_denied;
-}
+using resilience::detail::is_fault_of_message;
 
 /** What the failure of a transaction says of its effect. Pure.
 

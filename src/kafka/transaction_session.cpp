@@ -85,7 +85,7 @@ Result<void> TransactionSession::open(const std::stop_token& stop) {
 }
 
 Result<void> TransactionSession::prepare_marks(const Patience& patience) {
-    if (has_marks_ || options_.mark_topic.empty()) return {};
+    if (options_.mark_topic.empty()) return {};
     ClientLog log{producer_.log};
     const auto reader = open_client(
         RD_KAFKA_CONSUMER, reader_settings(producer_, Isolation::read_committed), log
@@ -94,14 +94,13 @@ Result<void> TransactionSession::prepare_marks(const Patience& patience) {
         .record = "mark",
         .name = options_.mark_topic,
         .replication_factor = options_.mark_replicas};
-    const auto prepared = prepare_compacted_topic(*reader, topic, patience);
-    has_marks_ = prepared.has_value();
-    return prepared;
+    return prepare_compacted_topic(*reader, topic, patience);
 }
 
 Result<void> TransactionSession::commit(
     const std::vector<Message>& messages, const std::stop_token& stop
 ) {
+    refused_.reset();
     if (!client_) return fail(Errc::invalid_request, "the producer must be opened first");
     if (messages.empty()) return fail(Errc::invalid_request, "messages: none");
     stage_ = Stage::before;
@@ -126,13 +125,9 @@ Result<void> TransactionSession::commit(
 Result<void> TransactionSession::transact(
     const std::vector<Message>& messages, ChunkReports& reports, const Patience& patience
 ) {
-    for (const auto& message : messages) {
-        const auto topic = client_->topic(message.topic, patience);
-        if (!topic) {
-            auto failure = topic.error();
-            failure.detail = "topic " + message.topic + ": " + failure.detail;
-            return failure;
-        }
+    for (std::size_t i = 0; i < messages.size(); ++i) {
+        const auto topic = client_->topic(messages[i].topic, patience);
+        if (!topic) return failed(i, messages[i], topic.error());
     }
     ledger_.begin();
     auto done = client_->begin();
@@ -143,10 +138,13 @@ Result<void> TransactionSession::transact(
     done = client_->await_reports(reports, patience);
     // To commit succeeds whatever was refused or lost: what is committed is decided here.
     if (!reports.failed().empty()) {
-        const auto& first = reports.failed().front();
-        auto failure = judge(reports.failed(), messages.size()).failure;
-        failure.detail = "topic " + messages[first.index].topic + ": " + failure.detail;
-        return failure;
+        auto verdict = judge(reports.failed(), messages.size());
+        // Given up with the transaction: what became of it tells why.
+        auto trouble = verdict.failure == Errc::aborted ? client_->trouble()
+                                                        : std::optional<Failure>{};
+        if (trouble) return std::move(*trouble);
+        const auto index = verdict.index;
+        return failed(index, messages[index], std::move(verdict.failure));
     }
     if (!reports.is_complete()) {
         if (!done) return done;
@@ -162,19 +160,24 @@ Result<void> TransactionSession::send(
 ) {
     for (std::size_t i = 0; i < messages.size(); ++i) {
         const auto topic = client_->topic(messages[i].topic, patience);
-        if (!topic) return topic.error();
+        if (!topic) return failed(i, messages[i], topic.error());
         const int error =
             client_->produce(**topic, view_of(messages[i]), reports.mark(i), patience);
         if (error != RD_KAFKA_RESP_ERR_NO_ERROR) {
-            return fail(
-                delivery_error(error, false),
-                "topic " + messages[i].topic + ": " +
-                    rd_kafka_err2str(static_cast<rd_kafka_resp_err_t>(error))
-            );
+            const auto* words = rd_kafka_err2str(static_cast<rd_kafka_resp_err_t>(error));
+            return failed(i, messages[i], fail(delivery_error(error, false), words));
         }
         reports.accept();
     }
     return {};
+}
+
+Failure TransactionSession::failed(
+    std::size_t index, const Message& message, Failure failure
+) {
+    failure.detail = "topic " + message.topic + ": " + failure.detail;
+    if (is_fault_of_message(failure)) refused_ = index;
+    return failure;
 }
 
 // I8: no transaction ever follows a failed one on the same producer.

@@ -12,7 +12,9 @@
 #include "kafka/transactional_client.hpp"
 
 #include <atomic>
+#include <cstddef>
 #include <memory>
+#include <optional>
 #include <stop_token>
 #include <vector>
 
@@ -32,6 +34,7 @@ public:
     Result<void> commit(
         const std::vector<Message>& messages, const std::stop_token& stop
     );
+    std::optional<std::size_t> refused() const noexcept { return refused_; }
     bool is_open() const noexcept { return is_open_; }
 
 private:
@@ -46,6 +49,7 @@ private:
         ChunkReports& reports,
         const Patience& patience
     );
+    Failure failed(std::size_t index, const Message& message, Failure failure);
     Failure give_up(Failure failure);
 
     ProducerOptions producer_;
@@ -54,7 +58,7 @@ private:
     RequestLedger ledger_;
     std::unique_ptr<TransactionalClient> client_;
     Stage stage_ = Stage::before;
-    bool has_marks_ = false;
+    std::optional<std::size_t> refused_;
     std::atomic<bool> is_open_{false};
 };
 

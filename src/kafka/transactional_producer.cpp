@@ -71,6 +71,10 @@ net::awaitable<Result<void>> TransactionalProducer::commit(std::vector<Message> 
     );
 }
 
+std::optional<std::size_t> TransactionalProducer::refused() const noexcept {
+    return impl_->session->refused();
+}
+
 bool TransactionalProducer::is_open() const noexcept { return impl_->session->is_open(); }
 
 }  // namespace resilience::kafka

@@ -37,6 +37,13 @@ inline bool blames_content(const Failure& failure) noexcept {
     return failure == Errc::too_large || failure == Errc::invalid_request;
 }
 
+/// Whether it is the fault of single messages, of what they contain or where they go,
+/// which others of their transaction do not share.
+inline bool is_fault_of_message(const Failure& failure) noexcept {
+    return blames_content(failure) || failure == Errc::bad_destination ||
+           failure == Errc::access_denied;
+}
+
 }  // namespace resilience::detail
 
 #endif

@@ -10,7 +10,9 @@
 #include <boost/asio/awaitable.hpp>
 
 #include <chrono>
+#include <cstddef>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -23,9 +25,9 @@ struct TransactionalProducerOptions {
     std::string transactional_id;
 
     /// A compacted topic of one partition for marks, which @ref
-    /// TransactionalProducer::open makes if it is not there. It is no topic that others
-    /// wait to read to its end: they would wait for a transaction whose producer was
-    /// killed. Default empty: none.
+    /// TransactionalProducer::open makes whenever it is not there. It is no topic that
+    /// others wait to read to its end: they would wait for a transaction whose producer
+    /// was killed. Default empty: none.
     std::string mark_topic{};
 
     /// Replicas of a mark topic that is made. -1 to 100, not 0; default -1: as many as
@@ -89,16 +91,23 @@ public:
         answer (I8), `open` must come first.
 
         @par Errors
-        @li Errc::invalid_request without a topic in the detail: `open` must come first.
+        @li Errc::invalid_request with no message that is @ref refused: `open` must come
+            first.
         @li Errc::too_large, Errc::bad_destination, Errc::access_denied,
-            Errc::invalid_request Nothing was sent; one of the messages is to blame, which
-            the detail names by its topic.
+            Errc::invalid_request Nothing was sent; one of the messages is to blame. The
+            detail names its topic, and @ref refused itself, unless the cluster says only
+            that some topic is to blame.
         @li Errc::aborted, Errc::fenced Nothing was sent; of `fenced`, as far as the new
             owner does not find it.
         @li Those of which @ref is_in_doubt holds: all or nothing; the topics tell.
         @li Other retryable ones: nothing was sent.
     */
     net::awaitable<Result<void>> commit(std::vector<Message> messages);
+
+    /// Which of the messages the last `commit` failed for, the first being 0; one of them
+    /// if the cluster judged several of a topic together. None: it did not fail for one
+    /// of them, or the cluster does not say for which.
+    std::optional<std::size_t> refused() const noexcept;
 
     /// Whether the next `commit` needs no `open`.
     bool is_open() const noexcept;

@@ -11,7 +11,11 @@
 #include <cstdio>
 #include <cstdlib>
 #include <memory>
+#include <random>
 #include <set>
+#include <span>
+#include <stdexcept>
+#include <thread>
 
 namespace resilience::test {
 namespace {
@@ -21,6 +25,7 @@ struct Destroy {
     void operator()(rd_kafka_queue_t* p) const { rd_kafka_queue_destroy(p); }
     void operator()(rd_kafka_event_t* p) const { rd_kafka_event_destroy(p); }
     void operator()(rd_kafka_NewTopic_t* p) const { rd_kafka_NewTopic_destroy(p); }
+    void operator()(rd_kafka_DeleteTopic_t* p) const { rd_kafka_DeleteTopic_destroy(p); }
     void operator()(rd_kafka_message_t* p) const { rd_kafka_message_destroy(p); }
     void operator()(const rd_kafka_metadata_t* p) const { rd_kafka_metadata_destroy(p); }
     void operator()(rd_kafka_topic_partition_list_t* p) const {
@@ -87,6 +92,13 @@ std::string unique_name(std::string_view purpose) {
            std::to_string(::getpid()) + '-' + std::to_string(++count);
 }
 
+std::string noise(std::size_t size) {
+    static std::mt19937_64 random{7};
+    std::string text(size, ' ');
+    for (char& c : text) c = static_cast<char>('!' + random() % 90);
+    return text;
+}
+
 Cluster Cluster::of_environment() {
     const char* brokers = std::getenv("KAFKA_BROKERS");
     if (!brokers || !*brokers) {
@@ -117,7 +129,13 @@ void Cluster::await_ready() const {
 std::string Cluster::make_topic(
     std::string_view purpose, int partitions, const Settings& settings
 ) const {
-    const std::string name = unique_name(purpose);
+    auto name = unique_name(purpose);
+    create(name, partitions, settings);
+    return name;
+}
+
+void Cluster::create(const std::string& name, int partitions, const Settings& settings)
+    const {
     const auto client = make_client(RD_KAFKA_PRODUCER, {{"bootstrap.servers", brokers_}});
     const Owned<rd_kafka_queue_t> queue{rd_kafka_queue_new(client.get())};
     std::array<char, 512> reason{};
@@ -141,7 +159,34 @@ std::string Cluster::make_topic(
     if (count != 1 || rd_kafka_topic_result_error(results[0])) {
         throw std::runtime_error("could not create " + name);
     }
-    return name;
+}
+
+void Cluster::remove(const std::string& name) const {
+    const auto client = make_client(
+        RD_KAFKA_PRODUCER,
+        {{"bootstrap.servers", brokers_}, {"allow.auto.create.topics", "false"}}
+    );
+    const Owned<rd_kafka_queue_t> queue{rd_kafka_queue_new(client.get())};
+    const Owned<rd_kafka_DeleteTopic_t> topic{rd_kafka_DeleteTopic_new(name.c_str())};
+    rd_kafka_DeleteTopic_t* topics[] = {topic.get()};
+    rd_kafka_DeleteTopics(client.get(), topics, 1, nullptr, queue.get());
+    const Owned<rd_kafka_event_t> event{rd_kafka_queue_poll(queue.get(), 20'000)};
+    if (!event || rd_kafka_event_error(event.get())) {
+        throw std::runtime_error("could not delete " + name);
+    }
+    const auto deadline = Clock::now() + 20s;
+    while (Clock::now() < deadline) {
+        const rd_kafka_metadata_t* answer = nullptr;
+        if (rd_kafka_metadata(client.get(), 1, nullptr, &answer, 5000)) continue;
+        const Owned<const rd_kafka_metadata_t> metadata{answer};
+        const std::span all(
+            metadata->topics, static_cast<std::size_t>(metadata->topic_cnt)
+        );
+        if (std::ranges::none_of(all, [&](const auto& one) { return one.topic == name; }))
+            return;
+        std::this_thread::sleep_for(50ms);
+    }
+    throw std::runtime_error(name + " is still there");
 }
 
 std::vector<Consumed> Cluster::consume(const std::string& topic, std::size_t expected)

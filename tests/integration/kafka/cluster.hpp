@@ -53,6 +53,16 @@ public:
         const std::map<std::string, std::string>& settings = {}
     ) const;
 
+    /// The same with a given name.
+    void create(
+        const std::string& topic,
+        int partitions,
+        const std::map<std::string, std::string>& settings = {}
+    ) const;
+
+    /// Deletes a topic, and waits until it is gone.
+    void remove(const std::string& topic) const;
+
     /// Reads a topic from its beginning to its end, partition by partition. Waits for
     /// `expected` messages as long as is sensible.
     std::vector<Consumed> consume(const std::string& topic, std::size_t expected) const;
@@ -76,6 +86,9 @@ private:
 
 /// A name that no other run uses.
 std::string unique_name(std::string_view purpose);
+
+/// Text that no codec makes small, another one each time. Of one thread at a time.
+std::string noise(std::size_t size);
 
 /// Runs `work` to its end on `io` and gives what it returned.
 template <class T>

@@ -2,6 +2,8 @@
 #include "integration/kafka/lane_world.hpp"
 #include "integration/kafka/private_broker.hpp"
 
+#include <resilience/kafka/transactional_producer.hpp>
+
 #include <src/kafka/lane_configuration.hpp>
 #include <src/kafka/transactional_client.hpp>
 
@@ -67,6 +69,16 @@ public:
             RequestLedger::add_partitions,
             1,
             RD_KAFKA_RESP_ERR_CONCURRENT_TRANSACTIONS
+        );
+    }
+
+    /// The next transaction may not write to one of its topics.
+    void deny() {
+        rd_kafka_mock_push_request_errors(
+            cluster_,
+            RequestLedger::add_partitions,
+            1,
+            RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED
         );
     }
 
@@ -175,6 +187,22 @@ TEST_CASE("I8: a commit that is not answered ends with its patience, and is in d
     CHECK(done.error() == Errc::timed_out);
     CHECK(transaction.ledger().is_end_sent());
     CHECK_FALSE(transaction.ledger().is_balanced());
+}
+
+TEST_CASE("a topic that is denied to a transaction is told, though not which it is") {
+    MockCluster cluster;
+    net::io_context io;
+    kafka::TransactionalProducer producer{
+        io.get_executor(), cluster.options(), {.transactional_id = "t"}};
+    const std::vector<kafka::Message> messages{{.topic = "t", .value = "x"}};
+    REQUIRE(run(io, producer.open()).has_value());
+    cluster.deny();
+    const auto denied = run(io, producer.commit(messages));
+    REQUIRE(denied.has_error());
+    CHECK_MESSAGE(denied.error() == Errc::access_denied, denied.error().message());
+    CHECK_FALSE(producer.refused().has_value());
+    REQUIRE(run(io, producer.open()).has_value());
+    CHECK(run(io, producer.commit(messages)).has_value());
 }
 
 TEST_CASE("I2: an event whose topic is missing aborts its chunk, and the lane goes on") {

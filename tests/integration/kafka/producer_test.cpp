@@ -15,7 +15,6 @@
 #include <atomic>
 #include <future>
 #include <memory>
-#include <random>
 #include <string>
 #include <vector>
 
@@ -62,14 +61,6 @@ Result<void> flush(
     return run(io, [](Producer& p, auto timeout) -> net::awaitable<Result<void>> {
         co_return co_await p.async_flush(timeout);
     }(producer, limit));
-}
-
-// Text that no codec makes small.
-std::string noise(std::size_t size) {
-    static std::mt19937_64 random{7};
-    std::string text(size, ' ');
-    for (char& c : text) c = static_cast<char>('!' + random() % 90);
-    return text;
 }
 
 bool all_good(const Reports& reports) {

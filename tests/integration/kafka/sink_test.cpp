@@ -37,7 +37,7 @@ ClaimedEvent event_of(
 }
 
 // A JSON string that no codec makes small.
-std::string noise(std::size_t size) {
+std::string json_noise(std::size_t size) {
     static std::mt19937_64 random{11};
     std::string text(size, '"');
     for (std::size_t i = 1; i + 1 < size; ++i) {
@@ -52,7 +52,7 @@ public:
     EventSink& sink() override { return sink_; }
     std::string topic() override { return topic_; }
     void make_undeliverable(Event& event) override {
-        event.event_data = noise(2'000'000);
+        event.event_data = json_noise(2'000'000);
     }
 
     std::vector<contract::Arrived> arrived(std::size_t expected) override {
@@ -112,7 +112,7 @@ TEST_CASE("O8: refused by the broker, the culprit alone fails and its neighbours
         const bool elsewhere = i % 3 == 0;
         auto key = (elsewhere ? "other-" : "k") + std::to_string(i % 7);
         events.push_back(event_of(
-            elsewhere ? other : topic, std::move(key), noise(poison ? 8000 : 120)
+            elsewhere ? other : topic, std::move(key), json_noise(poison ? 8000 : 120)
         ));
     }
     const auto results = run(io, sink.deliver(events));
@@ -227,7 +227,7 @@ TEST_CASE("O8: a batch larger than the producer's queue is delivered in parts, i
     KafkaSink sink(io.get_executor(), options);
     std::vector<ClaimedEvent> events;
     for (int i = 0; i < 40; ++i) {
-        events.push_back(event_of(topic, "k" + std::to_string(i % 3), noise(9000)));
+        events.push_back(event_of(topic, "k" + std::to_string(i % 3), json_noise(9000)));
     }
     for (const auto& result : run(io, sink.deliver(events))) CHECK(result.has_value());
     const auto consumed = cluster.consume(topic, events.size());

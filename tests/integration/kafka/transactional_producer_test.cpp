@@ -5,7 +5,7 @@
 
 #include <doctest/doctest.h>
 
-#include <random>
+#include <memory>
 #include <stdexcept>
 #include <string>
 #include <vector>
@@ -35,14 +35,6 @@ struct World {
 
 Message to(const std::string& topic, std::string value) {
     return {.topic = topic, .key = "k", .value = std::move(value), .partition = 0};
-}
-
-// What no codec makes small.
-std::string noise(std::size_t size) {
-    std::mt19937_64 random{7};
-    std::string text(size, ' ');
-    for (char& c : text) c = static_cast<char>('!' + random() % 90);
-    return text;
 }
 
 }  // namespace
@@ -75,9 +67,11 @@ TEST_CASE("nothing is seen of a transaction with a message that is refused") {
     REQUIRE(refused.has_error());
     CHECK(refused.error() == Errc::too_large);
     CHECK(refused.error().detail.find(small) != std::string::npos);
+    CHECK(world.producer.refused() == 1);
     CHECK_FALSE(world.producer.is_open());
     // I8: the failed one is followed by none.
     CHECK(world.commit({to(good, "b")}).error() == Errc::invalid_request);
+    CHECK_FALSE(world.producer.refused().has_value());
     REQUIRE(world.open().has_value());
     REQUIRE(world.commit({to(good, "c")}).has_value());
     CHECK(
@@ -134,6 +128,48 @@ TEST_CASE("a topic of marks is made, and none is taken that loses them") {
     CHECK(failed.error().detail.find("set it to compact") != std::string::npos);
     // Nobody was fenced for it.
     CHECK(run(world.io, next.commit({to(marks, "2")})).has_value());
+}
+
+TEST_CASE("the message that a transaction failed for is told, wherever it stands") {
+    World world;
+    const auto good = world.cluster.make_topic("good", 1);
+    const auto small =
+        world.cluster.make_topic("small", 1, {{"max.message.bytes", "1000"}});
+    for (std::size_t at = 0; at < 3; ++at) {
+        for (const auto& bad : {to(small, noise(5000)), to("no topic", "a")}) {
+            std::vector<Message> messages(3, to(good, "b"));
+            messages[at] = bad;
+            REQUIRE(world.open().has_value());
+            const auto refused = world.commit(messages);
+            REQUIRE(refused.has_error());
+            CHECK(refused.error().detail.starts_with("topic " + bad.topic + ": "));
+            CHECK(world.producer.refused() == at);
+        }
+    }
+}
+
+TEST_CASE("a topic of marks that is gone is made again by whoever opens, as it must be") {
+    World world;
+    const auto marks = unique_name("marks");
+    const auto open = [&](TransactionalProducer& producer) {
+        return run(world.io, producer.open());
+    };
+    const auto make = [&] {
+        return std::make_unique<TransactionalProducer>(
+            world.io.get_executor(),
+            world.cluster.options(),
+            kafka::TransactionalProducerOptions{
+                .transactional_id = world.id, .mark_topic = marks}
+        );
+    };
+    const auto producer = make();
+    REQUIRE(open(*producer).has_value());
+    world.cluster.remove(marks);
+    REQUIRE(open(*producer).has_value());
+    CHECK(run(world.io, producer->commit({to(marks, "1")})).has_value());
+    // It keeps its records.
+    const auto again = open(*make());
+    CHECK_MESSAGE(again.has_value(), again.error().message());
 }
 
 TEST_CASE("an option of a transactional producer that is out of range is named") {
