@@ -24,6 +24,16 @@ std::optional<std::uint64_t> number_in(const Record& record, std::string_view na
     return text ? number_in(*text) : std::nullopt;
 }
 
+// Takes what is before the first of these characters, and the character; none: there is
+// no such one.
+std::optional<std::string_view> take_before(std::string_view& text, char end) {
+    const auto at = text.find(end);
+    if (at == std::string_view::npos) return std::nullopt;
+    const auto part = text.substr(0, at);
+    text.remove_prefix(at + 1);
+    return part;
+}
+
 std::string name_of(std::uint64_t number, const Parking& parking) {
     return "number " + std::to_string(number) + " of the parking since " +
            std::to_string(parking.parked.since) + " of lane " +
@@ -34,73 +44,109 @@ std::string mark_prefix(const std::string& outbox) { return outbox + "/unparked/
 
 }  // namespace
 
-std::string unpark_mark_key(const std::string& outbox, const Parking& parking) {
-    return mark_prefix(outbox) + std::to_string(parking.lane) + '/' +
-           std::to_string(parking.parked.since);
+bool is_same(const ParkedKey& one, const ParkedKey& other) {
+    return one.topic == other.topic && one.key == other.key && one.since == other.since;
 }
 
-std::optional<MarkedParking> marked_parking(
-    const std::string& outbox, std::string_view key
-) {
+// The key comes last, as any character may be in it; none of the others has a slash.
+std::string unpark_mark_key(const std::string& outbox, const Parking& parking) {
+    const auto& parked = parking.parked;
+    return mark_prefix(outbox) + std::to_string(parking.lane) + '/' +
+           std::to_string(parked.since) + '/' + parked.topic + '/' + parked.key;
+}
+
+std::optional<Parking> marked_parking(const std::string& outbox, std::string_view key) {
     const auto prefix = mark_prefix(outbox);
     if (!key.starts_with(prefix)) return std::nullopt;
     key.remove_prefix(prefix.size());
-    const auto slash = key.find('/');
-    if (slash == std::string_view::npos) return std::nullopt;
-    const auto lane = number_in(key.substr(0, slash));
-    const auto since = number_in(key.substr(slash + 1));
-    if (!lane || *lane > 63 || !since) return std::nullopt;
-    return MarkedParking{static_cast<int>(*lane), *since};
+    const auto lane = number_in(take_before(key, '/').value_or(""));
+    const auto since = number_in(take_before(key, '/').value_or(""));
+    const auto topic = take_before(key, '/');
+    if (!lane || *lane > 63 || !since || !topic) return std::nullopt;
+    return Parking{
+        static_cast<int>(*lane),
+        {.topic = std::string{*topic}, .key = std::string{key}, .since = *since}};
 }
 
 std::string encode(const Unparked& done) {
-    return std::to_string(done.written) + ' ' + done.event;
+    return std::to_string(done.written) + ' ' + done.place + ' ' + done.event;
 }
 
 std::optional<Unparked> decode_unparked(std::string_view text) {
-    const auto space = text.find(' ');
-    if (space == std::string_view::npos) return std::nullopt;
-    const auto written = number_in(text.substr(0, space));
-    if (!written) return std::nullopt;
-    return Unparked{*written, std::string{text.substr(space + 1)}};
+    const auto written = number_in(take_before(text, ' ').value_or(""));
+    const auto place = take_before(text, ' ');
+    if (!written || !place) return std::nullopt;
+    return Unparked{*written, std::string{text}, std::string{*place}};
 }
 
-ParkedLetters::ParkedLetters(Parking parking, Unparked done, std::size_t most_bytes)
-    : parking_(std::move(parking)),
-      done_(std::move(done)),
-      most_bytes_(most_bytes),
-      next_(done_.written + 1) {}
-
-Result<void> ParkedLetters::add(Record record) {
+std::optional<ParkedLetter> parked_letter_of(const Parking& parking, Record record) {
     const auto since = number_in(record, parked_since_header);
     const auto lane = number_in(record, "lane");
     const auto number = number_in(record, parked_number_header);
-    const bool is_ours = since == parking_.parked.since &&
-                         lane == static_cast<std::uint64_t>(parking_.lane) &&
-                         record.key == parking_.parked.key && number && *number > 0;
-    if (!is_ours) return {};
+    const bool is_ours = since == parking.parked.since &&
+                         lane == static_cast<std::uint64_t>(parking.lane) &&
+                         record.key == parking.parked.key && number && *number > 0;
+    if (!is_ours) return std::nullopt;
     auto letter = dead_letter_of(std::move(record));
-    if (!letter || letter->topic != parking_.parked.topic) return {};
-    if (*number == done_.written) {
-        if (done_.event.empty() || done_.event == letter->event) return {};
-        return fail(
-            Errc::corrupt_data,
-            name_of(*number, parking_) + " is event " + letter->event + ", and event " +
-                done_.event + " was written as such"
-        );
+    if (!letter || letter->topic != parking.parked.topic) return std::nullopt;
+    return ParkedLetter{*number, std::move(*letter)};
+}
+
+ParkedWitness::ParkedWitness(Parking parking, std::uint64_t number)
+    : parking_(std::move(parking)), number_(number) {}
+
+void ParkedWitness::add(Record record) {
+    const auto one = parked_letter_of(parking_, std::move(record));
+    if (!one || one->number != number_) return;
+    found_.push_back({number_, one->letter.event, one->letter.place()});
+}
+
+Result<Unparked> ParkedWitness::found() const {
+    const auto name = name_of(number_, parking_);
+    if (found_.empty()) {
+        return fail(Errc::not_found, name + " is not among the parked events");
     }
-    if (*number < done_.written) return {};
-    const auto place = letter->place();
-    const auto size = size_of(letter->record);
+    if (found_.size() == 1) return found_.front();
+    return fail(
+        Errc::corrupt_data,
+        name + " is there twice: " + found_[0].place + " and " + found_[1].place
+    );
+}
+
+Result<Unparked> believed(const Unparked& mark, const Result<Unparked>& there) {
+    if (!there) return there;
+    if (mark == *there) return mark;
+    return fail(
+        Errc::corrupt_data,
+        "event " + mark.event + " at " + mark.place + " was written as number " +
+            std::to_string(mark.written) + ", which is event " + there->event + " at " +
+            there->place
+    );
+}
+
+ParkedLetters::ParkedLetters(
+    Parking parking, std::uint64_t written, std::size_t most_bytes
+)
+    : parking_(std::move(parking)),
+      written_(written),
+      most_bytes_(most_bytes),
+      next_(written_ + 1) {}
+
+Result<void> ParkedLetters::add(Record record) {
+    auto one = parked_letter_of(parking_, std::move(record));
+    if (!one || one->number <= written_) return {};
+    const auto number = one->number;
+    const auto place = one->letter.place();
+    const auto size = size_of(one->letter.record);
     const bool is_new =
-        *number >= next_ && waiting_.try_emplace(*number, std::move(*letter)).second;
+        number >= next_ && waiting_.try_emplace(number, std::move(one->letter)).second;
     if (!is_new) {
         return fail(
-            Errc::corrupt_data, name_of(*number, parking_) + " is there twice: " + place
+            Errc::corrupt_data, name_of(number, parking_) + " is there twice: " + place
         );
     }
     bytes_ += size;
-    if (*number == next_ || bytes_ <= most_bytes_) return {};
+    if (number == next_ || bytes_ <= most_bytes_) return {};
     return fail(
         Errc::too_large,
         name_of(next_, parking_) + " is behind more than " + std::to_string(most_bytes_) +

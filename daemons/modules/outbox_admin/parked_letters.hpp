@@ -6,7 +6,6 @@
 
 #include <resilience/lane_position.hpp>
 
-#include <compare>
 #include <cstddef>
 #include <cstdint>
 #include <map>
@@ -23,34 +22,82 @@ struct Parking {
     ParkedKey parked;
 };
 
+/// Whether both are the same parking of a lane, whatever came to it meanwhile. Pure.
+bool is_same(const ParkedKey& one, const ParkedKey& other);
+
 /// How many events of a parking are in their topic, and which the last of them is.
 struct Unparked {
     std::uint64_t written = 0;
-    /// Empty: not known, as somebody wrote it by hand.
+    /// The last of them, and where it is put aside (`topic/partition/offset`). Empty: not
+    /// known, as it was nowhere to be found.
     std::string event;
+    std::string place;
 
     friend bool operator==(const Unparked&, const Unparked&) = default;
 };
 
 /// The key in @ref mark_topic under which it is noted how far the unparking of a parking
-/// has come. Pure.
+/// has come: that of no parking of another lane, topic, key or `since`. Pure.
 std::string unpark_mark_key(const std::string& outbox, const Parking& parking);
 
-/// Which parking a mark is about, as far as its key tells: the lane and `since`.
-struct MarkedParking {
-    int lane = 0;
-    std::uint64_t since = 0;
+/// Which parking a mark is about, without how many events it has. None: it is no key of
+/// @ref unpark_mark_key. Pure.
+std::optional<Parking> marked_parking(const std::string& outbox, std::string_view key);
 
-    friend auto operator<=>(const MarkedParking&, const MarkedParking&) = default;
-};
-/// None: it is no key of @ref unpark_mark_key. Pure.
-std::optional<MarkedParking> marked_parking(
-    const std::string& outbox, std::string_view key
-);
 /// Pure.
 std::string encode(const Unparked& done);
 /// None: it is something else. Pure.
 std::optional<Unparked> decode_unparked(std::string_view text);
+
+/// An event of a parking, and which of them it is.
+struct ParkedLetter {
+    /// From 1.
+    std::uint64_t number = 0;
+    DeadLetter letter;
+};
+
+/// None: the record is no event of the parking. Pure.
+std::optional<ParkedLetter> parked_letter_of(
+    const Parking& parking, resilience::kafka::Record record
+);
+
+/** Finds one event of a parking among the records of its topic, for a mark to be compared
+    with it: after positions were lost another parking may have all of a mark's names.
+
+    @par Thread safety
+    None.
+*/
+class ParkedWitness {
+public:
+    /// @param number Of the event; from 1.
+    ParkedWitness(Parking parking, std::uint64_t number);
+
+    /// Takes a record of the topic of parked events, of whatever parking.
+    void add(resilience::kafka::Record record);
+
+    /** What a mark says of which this is the last event.
+
+        @par Errors
+        @li Errc::not_found There is no such event.
+        @li Errc::corrupt_data There are several.
+    */
+    Result<Unparked> found() const;
+
+private:
+    Parking parking_;
+    std::uint64_t number_;
+    std::vector<Unparked> found_;
+};
+
+/** Compares a mark with what there is of the event that it names. Pure.
+
+    @return The mark.
+
+    @par Errors
+    @li Those of @ref ParkedWitness::found.
+    @li Errc::corrupt_data The mark speaks of another event.
+*/
+Result<Unparked> believed(const Unparked& mark, const Result<Unparked>& there);
 
 /** Puts the events of one parking, which come in any order, into the order of their
     numbers. Pure, in memory that is bounded by bytes.
@@ -60,16 +107,15 @@ std::optional<Unparked> decode_unparked(std::string_view text);
 */
 class ParkedLetters {
 public:
-    /// @param done What was written before; it is not asked for again.
+    /// @param written How many were written before; they are not asked for again.
     /// @param most_bytes Of the keys, values and headers of events that wait for an
     ///     earlier one.
-    ParkedLetters(Parking parking, Unparked done, std::size_t most_bytes);
+    ParkedLetters(Parking parking, std::uint64_t written, std::size_t most_bytes);
 
     /** Takes a record of the topic of parked events, of whatever parking.
 
         @par Errors
-        @li Errc::corrupt_data A number of the parking is there twice, or the last one
-            that was written is another event.
+        @li Errc::corrupt_data A number of the parking is there twice.
         @li Errc::too_large Too much waits for an earlier event.
     */
     Result<void> add(resilience::kafka::Record record);
@@ -84,7 +130,7 @@ public:
 
 private:
     Parking parking_;
-    Unparked done_;
+    std::uint64_t written_;
     std::size_t most_bytes_;
     std::size_t bytes_ = 0;
     std::uint64_t next_;

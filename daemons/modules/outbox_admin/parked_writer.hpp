@@ -9,6 +9,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -20,6 +21,14 @@ struct RefusedEvent {
     std::uint64_t number = 0;
     std::string event;
     Failure why;
+};
+
+/// What became of marks that are no longer needed.
+struct Forgotten {
+    /// Marks of other parkings that were taken back.
+    std::size_t others = 0;
+    /// Why some are still there; none: none is.
+    std::optional<Failure> left;
 };
 
 /** Writes the events of one parking to their topic, with a mark of how many are there in
@@ -38,15 +47,24 @@ class ParkedWriter {
 public:
     ParkedWriter(const Tools& tools, const Parking& parking);
 
-    /** Finds out how far somebody has come before, and fences them.
-
-        @param by_hand Events that count as written, and are noted as such.
+    /** Fences whoever writes it, too, and reads the marks.
 
         @par Errors
-        @li Errc::corrupt_data The mark cannot be read.
-        @li Those of @ref Replay.
+        Those of @ref Replay.
     */
-    net::awaitable<Result<void>> open(std::uint64_t by_hand);
+    net::awaitable<Result<void>> open();
+
+    /// What the mark of the parking says, as @ref open found it; none: there is no mark.
+    /// @par Errors
+    /// @li Errc::corrupt_data It cannot be read.
+    Result<std::optional<Unparked>> mark() const;
+
+    /** Goes on behind what was written before, and notes it unless the mark says it.
+
+        @par Errors
+        Those of @ref Replay.
+    */
+    net::awaitable<Result<void>> begin(const Unparked& done);
 
     /// What the lane's position has of the parking; none: it is over.
     /// @par Errors
@@ -64,13 +82,13 @@ public:
     */
     net::awaitable<Result<void>> send(const std::vector<DeadLetter>& letters);
 
-    /** Takes the mark back, of a parking that is over, and those of other parkings that
-        are: who wrote them was killed before it could.
+    /** Takes the mark back, of a parking that is over, and then those of other parkings
+        that are: who wrote them was killed before it could. The latter in some seconds,
+        or not at all.
 
-        @par Errors
-        Those of @ref Replay.
+        @return What was left, which the next unparking takes back.
     */
-    net::awaitable<Result<void>> forget();
+    net::awaitable<Forgotten> forget();
 
     const Unparked& done() const noexcept { return done_; }
     /// Those that were written by this object.
@@ -79,13 +97,14 @@ public:
 
 private:
     net::awaitable<Result<void>> ready();
-    net::awaitable<std::vector<Mark>> marks_of_ended();
+    net::awaitable<Result<void>> take_back(std::vector<Mark> marks);
+    net::awaitable<Result<void>> forget_others(std::size_t& forgotten);
     net::awaitable<Result<void>> commit(
         const std::vector<DeadLetter>& letters, const Unparked& next
     );
 
+    const Tools& tools_;
     Parking parking_;
-    std::string outbox_;
     std::string mark_;
     resilience::kafka::LanePositions positions_;
     Replay replay_;
@@ -96,9 +115,26 @@ private:
     std::optional<RefusedEvent> refused_;
 };
 
-/// How many letters are tried in a transaction after one of so many failed; none: another
-/// one would fail, too. Pure.
-std::optional<std::size_t> fewer_letters(const Failure& failure, std::size_t letters);
+/** The marks of parkings that are over: their lanes are known, and do not have them. Each
+    as it is taken back, at most so many. Pure.
+
+    @param lanes The keys that are parked in each lane that is known.
+*/
+std::vector<Mark> marks_of_ended(
+    const Marks& marks,
+    const std::string& outbox,
+    const std::map<int, std::vector<ParkedKey>>& lanes,
+    std::size_t most
+);
+
+/** How many letters are tried in a transaction after one of so many failed; none: another
+    one would fail, too. Pure.
+
+    @param is_refused Whether some of the letters are at fault.
+*/
+std::optional<std::size_t> fewer_letters(
+    const Failure& failure, bool is_refused, std::size_t letters
+);
 
 }  // namespace resilience::modules::outbox_admin
 

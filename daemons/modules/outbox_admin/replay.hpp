@@ -28,14 +28,16 @@ public:
     /// @param kind Of the marks: those under `<outbox>/<kind>/` are read.
     Replay(const Tools& tools, std::string kind);
 
-    /** Opens the producer unless it is open, and then reads the marks: from then on
-        nobody else adds one, or the next @ref commit is fenced.
+    /** Opens the producer unless it is open, tries whether the topic of marks takes any,
+        and then reads the marks: from then on nobody else adds one, or the next
+        @ref commit is fenced.
 
         @return Whether somebody else may have written since the last call, so that the
             marks may say something else.
 
         @par Errors
-        Those of @ref kafka::TransactionalProducer::open and @ref read_marks.
+        Those of @ref kafka::TransactionalProducer and @ref read_marks. Where the topic of
+        marks is at fault, the detail names it.
     */
     net::awaitable<Result<bool>> ready();
 
@@ -49,24 +51,33 @@ public:
         @par Errors
         @li Errc::internal It is not ready. Nothing was sent.
         @li Errc::not_found The content of a letter is gone.
-        @li Those of @ref kafka::TransactionalProducer::commit.
+        @li Those of @ref OutboxTable and @ref kafka::TransactionalProducer::commit.
     */
     net::awaitable<Result<void>> commit(
         const std::vector<DeadLetter>& letters, std::vector<Mark> marks
     );
 
+    /// Whether the last @ref commit failed by one of its letters: without them another
+    /// one may do.
+    bool is_letter_refused() const noexcept { return is_letter_refused_; }
+
+    /// Whether a @ref commit needs no @ref ready.
+    bool is_ready() const noexcept { return is_known_ && producer_.is_open(); }
+
 private:
+    net::awaitable<Result<void>> try_marks();
+    Failure fault_of_marks(Failure failure) const;
     net::awaitable<Result<void>> fill(
         const DeadLetter& letter, resilience::kafka::Message& message
     );
-    bool is_ready() const noexcept { return is_known_ && producer_.is_open(); }
 
     const Tools& tools_;
     std::string kind_;
-    std::string mark_topic_;
+    resilience::kafka::TransactionalProducerOptions options_;
     resilience::kafka::TransactionalProducer producer_;
     KnownMarks known_;
     bool is_known_ = false;
+    bool is_letter_refused_ = false;
     std::optional<OutboxTable> table_;
 };
 
@@ -84,9 +95,6 @@ resilience::kafka::TransactionalProducerOptions replay_transactions(const Tools&
 resilience::kafka::ProducerOptions replay_connection(
     resilience::kafka::ProducerOptions connection
 );
-
-/// Whether the letter alone is at fault, and the next one may do. Pure.
-bool blames_letter(const Failure& failure);
 
 }  // namespace resilience::modules::outbox_admin
 

@@ -40,7 +40,7 @@ net::awaitable<Result<void>> Replaying::send(DeadLetter letter) {
     const auto done = co_await replay_.commit(one, std::move(marked));
     if (done) {
         ++sent_;
-    } else if (blames_letter(done.error())) {
+    } else if (replay_.is_letter_refused()) {
         refuse(one.front(), done.error());
     } else {
         co_return done;

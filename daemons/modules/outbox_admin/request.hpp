@@ -56,8 +56,9 @@ struct Request {
     /// A key that is parked, and the topic of its events; no topic: any.
     std::string key;
     std::string topic;
-    /// Events of its parking that somebody has written by hand; 0: none.
-    std::int64_t written = 0;
+    /// The first so many events of its parking are in their topic, somebody says; -1:
+    /// nobody says anything.
+    std::int64_t written = -1;
     /// How long a relay is waited for.
     std::chrono::milliseconds wait{30'000};
 

@@ -78,9 +78,38 @@ public:
         : tools_(tools), parking_(std::move(parking)), writer_(tools, parking_) {}
 
     net::awaitable<Result<void>> open() {
-        const auto by_hand = static_cast<std::uint64_t>(tools_.request.written);
-        auto opened = co_await writer_.open(by_hand);
-        co_return opened;
+        const auto opened = co_await writer_.open();
+        if (!opened) co_return opened.error();
+        const auto mark = writer_.mark();
+        const auto marked = mark ? mark->value_or(Unparked{}) : Unparked{};
+        const auto said = tools_.request.written;
+        const auto by_hand = static_cast<std::uint64_t>(std::max<std::int64_t>(said, 0));
+        ParkedWitness of_mark{parking_, marked.written};
+        ParkedWitness of_hand{parking_, by_hand};
+        if (marked.written > 0 || by_hand > 0) {
+            const auto looked = co_await look(of_mark, of_hand);
+            if (!looked) co_return looked.error();
+        }
+        Result<Unparked> done = marked;
+        if (!mark) {
+            done = mark.error();
+        } else if (marked.written > 0) {
+            done = believed(marked, of_mark.found());
+        }
+        // Whoever says it has seen what is there.
+        if (said >= 0 && (!done || done->written < by_hand)) {
+            const auto there = of_hand.found();
+            done = by_hand > 0 && there ? *there : Unparked{by_hand, {}, {}};
+        }
+        if (!done) {
+            auto failure = done.error();
+            failure.detail +=
+                ", so the mark is not believed: say with --written how many of the "
+                "parked events are in their topic";
+            co_return failure;
+        }
+        auto begun = co_await writer_.begin(*done);
+        co_return begun;
     }
 
     net::awaitable<Result<Report>> run() {
@@ -128,22 +157,51 @@ public:
             net::steady_timer timer{tools_.executor, look_interval};
             co_await timer.async_wait(net::use_awaitable);
         }
+        auto made = report(true);
         const auto forgotten = co_await writer_.forget();
-        if (!forgotten) co_return forgotten.error();
-        co_return report(true);
+        made.json["forgotten"] = forgotten.others;
+        if (forgotten.left) {
+            made.json["marks_left"] = forgotten.left->message();
+            made.text += "marks that are no longer needed are left to the next unpark: " +
+                         forgotten.left->message() + '\n';
+        }
+        co_return made;
     }
 
 private:
-    // Writes the events that are put aside by now, and were not the last time.
-    net::awaitable<Result<void>> write() {
+    resilience::kafka::TopicReaderOptions parked_topic() const {
         resilience::kafka::TopicReaderOptions options;
         options.topics = {parking_.parked.topic + std::string{default_park_suffix}};
-        options.offsets = reached_;
         options.patience = tools_.request.patience;
+        return options;
+    }
+
+    // Shows them all that is put aside.
+    net::awaitable<Result<void>> look(ParkedWitness& one, ParkedWitness& other) {
+        auto options = parked_topic();
+        options.skip_missing = true;
         TopicReader reader{tools_.executor, tools_.kafka, std::move(options)};
         const auto opened = co_await reader.open();
         if (!opened) co_return opened.error();
-        if (!letters_) letters_.emplace(parking_, writer_.done(), most_waiting);
+        while (true) {
+            auto records = co_await reader.read();
+            if (!records) co_return records.error();
+            if (records->empty()) co_return Result<void>{};
+            for (auto& record : *records) {
+                one.add(record);
+                other.add(std::move(record));
+            }
+        }
+    }
+
+    // Writes the events that are put aside by now, and were not the last time.
+    net::awaitable<Result<void>> write() {
+        auto options = parked_topic();
+        options.offsets = reached_;
+        TopicReader reader{tools_.executor, tools_.kafka, std::move(options)};
+        const auto opened = co_await reader.open();
+        if (!opened) co_return opened.error();
+        if (!letters_) letters_.emplace(parking_, writer_.done().written, most_waiting);
         while (true) {
             auto records = co_await reader.read();
             if (!records) co_return records.error();
@@ -263,10 +321,10 @@ void declare_unpark(host::Config& config, Request& request) {
     config.integer(
         "--written",
         request.written,
-        0,
+        -1,
         std::numeric_limits<std::int64_t>::max(),
-        "The first so many of its parked events were written to their topic by hand, or "
-        "nobody misses them"
+        "The first so many of its parked events are in their topic, or nobody misses "
+        "them; -1: as many as were written by this command"
     );
     config.duration(
         "--wait",
@@ -287,7 +345,8 @@ net::awaitable<Result<Report>> unpark(const Tools& tools) {
     if (!positions) co_return positions.error();
     const auto parking = find_parking(*positions, request);
     if (!parking) co_return parking.error();
-    if (static_cast<std::uint64_t>(request.written) > parking->parked.events) {
+    if (request.written > 0 &&
+        static_cast<std::uint64_t>(request.written) > parking->parked.events) {
         throw std::invalid_argument(fmt::format(
             "--written: only {} events of the key are put aside", parking->parked.events
         ));

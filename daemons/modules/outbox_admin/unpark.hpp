@@ -19,7 +19,9 @@ void declare_unpark(host::Config& config, Request& request);
     @li One unparking or replay at a time: a later one fences an earlier one. Where that
         one finds another mark than its own it ends.
     @li With the events goes a mark, in the same transactions, of how many are written.
-        Marks are read first, so that a run that was killed is simply repeated.
+        Marks are read first, so that a run that was killed is simply repeated. A mark is
+        compared with the parked event that it names: positions may be lost, and marks
+   not.
     @li The word that ends the parking (@ref postgres::request_unpark) counts the events
         that were written. Where more were put aside meanwhile, those are written and the
         word is given again. It is repeated, too, as an owner that ends may lose it.
@@ -29,13 +31,14 @@ void declare_unpark(host::Config& config, Request& request);
     none behind it is, and its key stays parked.
 
     @par Errors
-    @li Errc::not_found The key is not parked, or a parked event is not in its topic.
+    @li Errc::not_found The key is not parked, or a parked event is not in its topic, not
+        that either with which a mark would be compared.
     @li Errc::timed_out No relay has ended the parking in time. All events that the
         message counts are in their topic; a word that was given stays, and is void if
         more are put aside.
     @li Errc::fenced Somebody else unparks or replays, too. It may be run again.
-    @li Errc::corrupt_data There are two events of one number. Nobody guesses which one
-        counts.
+    @li Errc::corrupt_data There are two events of one number, or a mark speaks of another
+        one. Nobody guesses which one counts.
     @li Those of @ref Replay, @ref kafka::TopicReader, @ref kafka::LanePositions and the
         database.
 

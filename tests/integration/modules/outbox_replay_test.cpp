@@ -1,13 +1,16 @@
 // SPDX-License-Identifier: MIT
 // Two at once of what replays dead letters, and of what writes parked events.
 #include "environment.hpp"
+#include "integration/kafka/foreign_transaction.hpp"
 #include "integration/kafka/lane_world.hpp"
 
 #include <modules/outbox_admin/parked_writer.hpp>
 #include <modules/outbox_admin/replaying.hpp>
+#include <modules/outbox_admin/unpark.hpp>
 
 #include <resilience/kafka/lane_producer.hpp>
 #include <resilience/kafka/topic_reader.hpp>
+#include <resilience/kafka/transactional_producer.hpp>
 
 #include <doctest/doctest.h>
 
@@ -45,6 +48,18 @@ struct World {
         return found;
     }
 
+    // The keys of the marks of unparkings.
+    std::vector<std::string> marks() {
+        const auto found = run(read_marks(*tools, "unparked"));
+        REQUIRE(found.has_value());
+        std::vector<std::string> keys;
+        for (const auto& [key, value] : *found) keys.push_back(key);
+        return keys;
+    }
+    std::string mark(const Parking& parking) const {
+        return unpark_mark_key(request.relay.outbox, parking);
+    }
+
     // How many offsets of the positions are used, by whatever transaction.
     std::int64_t used_of_positions() {
         kafka::TopicReader reader{
@@ -71,6 +86,36 @@ struct World {
         position.parked.push_back(parked);
         const std::vector<WindowEvent> none;
         REQUIRE(run(producer.commit(none, position)).has_value());
+    }
+
+    // Puts events of the key k aside, as a lane does.
+    void put_aside(std::uint64_t since, const std::vector<std::string>& ids) {
+        kafka::TransactionalProducer producer{
+            io.get_executor(),
+            cluster.options(),
+            {.transactional_id = test::unique_name("aside")}};
+        REQUIRE(run(producer.open()).has_value());
+        std::vector<kafka::Message> messages;
+        for (std::size_t i = 0; i < ids.size(); ++i) {
+            messages.push_back(
+                {.topic = topic + ".parked",
+                 .key = "k",
+                 .value = ids[i],
+                 .headers =
+                     {{"ce_id", ids[i]},
+                      {"dead_letter_topic", topic},
+                      {"lane", "0"},
+                      {"parked_since", std::to_string(since)},
+                      {"parked_number", std::to_string(i + 1)}}}
+            );
+        }
+        REQUIRE(run(producer.commit(std::move(messages))).has_value());
+    }
+
+    // Begins to write a parking of which so much is written.
+    Result<void> begin(ParkedWriter& writer, const Unparked& done) {
+        const auto opened = run(writer.open());
+        return opened ? run(writer.begin(done)) : opened;
     }
 
     // What is put aside of an event for a topic.
@@ -138,11 +183,11 @@ TEST_CASE("of two that write a parking the one that is refused does not write ag
         .lane = 0, .parked = {.topic = world.topic, .key = "k", .since = 7, .events = 4}};
     ParkedWriter one{*world.tools, parking};
     ParkedWriter other{*world.tools, parking};
-    REQUIRE(world.run(one.open(0)).has_value());
-    REQUIRE(world.run(other.open(0)).has_value());
+    REQUIRE(world.begin(one, {}).has_value());
+    REQUIRE(world.begin(other, {}).has_value());
     const Names both{"a", "b"};
     REQUIRE(world.run(other.send({world.good("a", 1), world.good("b", 2)})).has_value());
-    CHECK(other.done() == Unparked{2, "b"});
+    CHECK(other.done() == Unparked{2, "b", world.good("b", 2).place()});
     const auto again = [&] {
         return world.run(
             one.send({world.good("a", 1), world.good("b", 2), world.bad("c", 3)})
@@ -154,8 +199,8 @@ TEST_CASE("of two that write a parking the one that is refused does not write ag
     CHECK(world.events(2) == both);
     // Nor after the parking is over, with which the mark goes.
     ParkedWriter last{*world.tools, parking};
-    REQUIRE(world.run(last.open(0)).has_value());
-    REQUIRE(world.run(last.forget()).has_value());
+    REQUIRE(world.run(last.open()).has_value());
+    CHECK_FALSE(world.run(last.forget()).left.has_value());
     CHECK(again().has_error());
     CHECK(world.events(2) == both);
     CHECK(one.sent() == 0);
@@ -166,13 +211,57 @@ TEST_CASE("how many parked events were written by hand is noted, and found again
     const Parking parking{
         .lane = 0, .parked = {.topic = world.topic, .key = "k", .since = 7, .events = 4}};
     ParkedWriter one{*world.tools, parking};
-    REQUIRE(world.run(one.open(2)).has_value());
-    CHECK(one.done() == Unparked{2, ""});
+    const Unparked by_hand{2, "", ""};
+    REQUIRE(world.begin(one, by_hand).has_value());
+    CHECK(one.done() == by_hand);
     ParkedWriter other{*world.tools, parking};
-    REQUIRE(world.run(other.open(0)).has_value());
-    CHECK(other.done() == Unparked{2, ""});
+    REQUIRE(world.run(other.open()).has_value());
+    CHECK(*other.mark() == by_hand);
+    REQUIRE(world.run(other.begin(by_hand)).has_value());
     REQUIRE(world.run(other.send({world.good("c", 3)})).has_value());
-    CHECK(other.done() == Unparked{3, "c"});
+    CHECK(other.done() == Unparked{3, "c", world.good("c", 3).place()});
+}
+
+TEST_CASE("a mark of a lost parking of all the same names is not believed") {
+    World world;
+    const Parking parking{
+        .lane = 0, .parked = {.topic = world.topic, .key = "k", .since = 7, .events = 2}};
+    world.park(0, parking.parked);
+    world.request.key = "k";
+    const auto unpark_now = [&] { return world.run(unpark(*world.tools)); };
+    const auto mark = [&](const Unparked& done) {
+        ParkedWriter killed{*world.tools, parking};
+        REQUIRE(world.begin(killed, done).has_value());
+    };
+    const auto marked = [&] {
+        ParkedWriter next{*world.tools, parking};
+        REQUIRE(world.run(next.open()).has_value());
+        return **next.mark();
+    };
+    // Nothing would be left to write.
+    const Unparked lost{2, "b", world.topic + ".parked/0/1"};
+    mark(lost);
+    CHECK(unpark_now().error() == Errc::not_found);
+    const std::string aside = world.topic + ".parked";
+    world.cluster.create(aside, 1);
+    world.put_aside(7, {"c", "d"});
+    const auto refused = unpark_now();
+    REQUIRE(refused.has_error());
+    CHECK(refused.error() == Errc::corrupt_data);
+    CHECK(refused.error().detail.find("say with --written") != std::string::npos);
+    CHECK(marked() == lost);
+    // Without a database the word cannot be given; what is written is known before.
+    const Unparked all{2, "d", aside + "/0/1"};
+    world.request.written = 2;
+    CHECK(unpark_now().has_error());
+    CHECK(marked() == all);
+    world.request.written = -1;
+    CHECK(unpark_now().error() != Errc::corrupt_data);
+    CHECK(marked() == all);
+    mark(lost);
+    world.request.written = 0;
+    CHECK(unpark_now().has_error());
+    CHECK(marked() == Unparked{});
 }
 
 TEST_CASE("I7: what a replay has under way is in no partition that a lane is read from") {
@@ -180,7 +269,7 @@ TEST_CASE("I7: what a replay has under way is in no partition that a lane is rea
     const Parking parking{
         .lane = 0, .parked = {.topic = world.topic, .key = "k", .since = 7, .events = 4}};
     ParkedWriter writer{*world.tools, parking};
-    REQUIRE(world.run(writer.open(0)).has_value());
+    REQUIRE(world.begin(writer, {}).has_value());
     REQUIRE(world.run(writer.send({world.good("a", 1)})).has_value());
     Replaying replaying{*world.tools};
     REQUIRE(world.run(replaying.send(world.good("b", 2))).has_value());
@@ -197,17 +286,60 @@ TEST_CASE("marks of parkings that are over are taken back by the next unparking"
     // Whoever wrote these was killed before it could take them back.
     for (const auto& one : {parking(0, 5), parking(0, 9), parking(1, 5)}) {
         ParkedWriter killed{*world.tools, one};
-        REQUIRE(world.run(killed.open(1)).has_value());
+        REQUIRE(world.begin(killed, {1, "", ""}).has_value());
     }
     world.park(0, {.topic = world.topic, .key = "k", .since = 9, .events = 4});
     ParkedWriter writer{*world.tools, parking(0, 7)};
-    REQUIRE(world.run(writer.open(1)).has_value());
-    REQUIRE(world.run(writer.forget()).has_value());
-    const auto marks = world.run(read_marks(*world.tools, "unparked"));
-    REQUIRE(marks.has_value());
+    REQUIRE(world.begin(writer, {1, "", ""}).has_value());
+    const auto forgotten = world.run(writer.forget());
+    CHECK_FALSE(forgotten.left.has_value());
+    CHECK(forgotten.others == 1);
     // Of lane 1 nothing is known, as it has no position.
-    std::vector<std::string> keys;
-    for (const auto& [key, value] : *marks) keys.push_back(key);
-    const auto& outbox = world.request.relay.outbox;
-    CHECK(keys == Names{outbox + "/unparked/0/9", outbox + "/unparked/1/5"});
+    CHECK(world.marks() == Names{world.mark(parking(0, 9)), world.mark(parking(1, 5))});
+}
+
+TEST_CASE("an unparking takes its mark back though other lanes cannot be read") {
+    World world;
+    const auto parking = [&](int lane) {
+        return Parking{lane, {.topic = world.topic, .key = "k", .since = 5, .events = 4}};
+    };
+    for (const int lane : {0, 1, 2, 3}) {
+        ParkedWriter killed{*world.tools, parking(lane)};
+        REQUIRE(world.begin(killed, {1, "", ""}).has_value());
+    }
+    world.park(3, {.topic = world.topic, .key = "k", .since = 9, .events = 4});
+    // The last record of lane 0 is no position, and neither are those of the others.
+    const auto& positions = world.request.relay.position_topic;
+    const test::ForeignTransaction open{world.cluster, positions};
+    ParkedWriter writer{*world.tools, parking(1)};
+    REQUIRE(world.begin(writer, {1, "", ""}).has_value());
+    const auto began = Clock::now();
+    const auto forgotten = world.run(writer.forget());
+    CHECK(Clock::now() - began < std::chrono::seconds{10});
+    REQUIRE(forgotten.left.has_value());
+    CHECK(*forgotten.left == Errc::timed_out);
+    CHECK(forgotten.others == 1);
+    CHECK(world.marks() == Names{world.mark(parking(0)), world.mark(parking(2))});
+}
+
+TEST_CASE("what is wrong with the topic of marks is no letter's fault") {
+    World world;
+    const auto marks = mark_topic(*world.tools);
+    world.cluster.create(
+        marks, 1, {{"cleanup.policy", "compact"}, {"max.message.bytes", "600"}}
+    );
+    const auto names_marks = [&](const Failure& failure) {
+        return failure.detail.find("the mark topic " + marks) != std::string::npos;
+    };
+    // It takes what is smaller.
+    Replaying replaying{*world.tools};
+    REQUIRE(world.run(replaying.open()).has_value());
+    const auto refused = world.run(replaying.send(world.good(test::noise(900), 1)));
+    REQUIRE(refused.has_error());
+    CHECK(refused.error() == Errc::too_large);
+    CHECK_MESSAGE(names_marks(refused.error()), refused.error().message());
+    CHECK(replaying.report(0).json.at("refused_count") == 0);
+    CHECK(world.run(replaying.send(world.good("a", 2))).has_value());
+    CHECK(world.run(replaying.send(world.bad("b", 3))).has_value());
+    CHECK(replaying.report(0).json.at("refused_count") == 1);
 }
