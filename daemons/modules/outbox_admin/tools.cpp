@@ -77,8 +77,10 @@ net::awaitable<Result<std::vector<std::string>>> topics_of(const Tools& tools) {
     const auto opened = co_await table.open();
     if (!opened) co_return opened.error();
     auto topics = co_await table.topics();
-    if (!topics) topics.error().detail += "; or name the topics with --topics";
-    co_return topics;
+    if (topics) co_return topics;
+    auto failure = topics.error();
+    failure.detail += "; or name the topics with --topics";
+    co_return failure;
 }
 
 resilience::kafka::TopicReaderOptions reader_options(

@@ -123,6 +123,16 @@ TEST_CASE("what goes through the table ends where the table ended, while others 
     CHECK(*rest == 3);
 }
 
+TEST_CASE("where a table does not tell its topics, it is said how else to name them") {
+    Table table{"nobody:1", "outbox"};
+    table.execute(unquoted(insert_foreign) + "FROM generate_series(1, 3)");
+    table.execute("ALTER TABLE outbox_events RENAME COLUMN topic TO other");
+    const auto topics = fixture::run(table.io, topics_of(table.tools));
+    REQUIRE(topics.has_error());
+    const auto words = topics.error().message();
+    CHECK_MESSAGE(words.ends_with("; or name the topics with --topics"), words);
+}
+
 TEST_CASE("a row that is committed while a rebase begins is compared, whatever its seq") {
     const auto cluster = test::Cluster::of_environment();
     Table table{cluster.brokers(), test::unique_name("outbox")};
