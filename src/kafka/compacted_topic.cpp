@@ -39,9 +39,7 @@ public:
         while (!patience_.is_over()) {
             const auto error = look();
             if (error == RD_KAFKA_RESP_ERR_NO_ERROR) return check();
-            const bool missing = error == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART ||
-                                 error == RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC;
-            if (missing && !created) {
+            if (is_topic_missing(error) && !created) {
                 const auto made = create();
                 if (!made) return made;
                 created = true;
@@ -125,9 +123,9 @@ private:
         if (partitions_ < wanted_.partitions) {
             return fail(
                 Errc::bad_destination,
-                name_ + " has " + std::to_string(partitions_) + " partitions, and " +
-                    std::to_string(wanted_.partitions) +
-                    " lanes need one each: add partitions to it"
+                name_ + " has " + std::to_string(partitions_) +
+                    " partitions, and needs " + std::to_string(wanted_.partitions) +
+                    ": add partitions to it"
             );
         }
         const auto policy = cleanup_policy();

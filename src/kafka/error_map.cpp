@@ -124,10 +124,13 @@ bool is_fenced(int code) noexcept {
            code == RD_KAFKA_RESP_ERR_INVALID_PRODUCER_EPOCH;
 }
 
-bool is_topic_pending(int code) noexcept {
+bool is_topic_missing(int code) noexcept {
     return code == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART ||
-           code == RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE ||
            code == RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC;
+}
+
+bool is_topic_pending(int code) noexcept {
+    return is_topic_missing(code) || code == RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE;
 }
 
 }  // namespace resilience::kafka::detail

@@ -32,6 +32,9 @@ Errc group_error(int code) noexcept;
 /// the transaction up in its place: nothing that this producer sends is taken any more.
 bool is_fenced(int code) noexcept;
 
+/// Whether it says that there is no such topic or partition.
+bool is_topic_missing(int code) noexcept;
+
 /// Whether a topic may only be about to exist: somebody creates it, or elects a leader.
 bool is_topic_pending(int code) noexcept;
 

@@ -40,15 +40,14 @@ Result<std::int32_t> partition_count(
                 if (!error) error = RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE;
             }
         }
-        const bool is_missing = error == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART ||
-                                error == RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC;
         const bool again =
-            is_missing ? ++missing < tries
-                       : is_topic_pending(error) || is_retryable(request_error(error));
+            is_topic_missing(error)
+                ? ++missing < tries
+                : is_topic_pending(error) || is_retryable(request_error(error));
         if (!again) {
             return fail(request_error(error), topic + ": " + rd_kafka_err2str(error));
         }
-        patience.pause(missing_pause);
+        patience.pause(question_pause);
     }
     return patience.failure("the topic " + topic + ": " + rd_kafka_err2str(error));
 }
@@ -78,7 +77,7 @@ Result<std::vector<std::int64_t>> offsets_since(
         if (!is_retryable(request_error(error)) && !is_topic_pending(error)) {
             return fail(request_error(error), rd_kafka_err2str(error));
         }
-        patience.pause(missing_pause);
+        patience.pause(question_pause);
     }
     if (error) {
         return patience.failure(

@@ -16,10 +16,11 @@
 
 namespace resilience::kafka::detail {
 
-/// How often a topic that is missing is asked for, and the pause before it is asked for
-/// again: one that somebody has just made takes a moment to be known.
+/// The pause before a question is asked again.
+inline constexpr std::chrono::milliseconds question_pause{50};
+/// How often a topic that is missing is asked for: one that somebody has just made takes
+/// a moment to be known.
 inline constexpr int tries_until_missing = 5;
-inline constexpr std::chrono::milliseconds missing_pause{50};
 
 /** How many partitions a topic has. Blocks, and creates nothing: the client must have
     been made with `reader_settings`.

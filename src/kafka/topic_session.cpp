@@ -62,6 +62,10 @@ TopicReaderOptions checked(TopicReaderOptions o) {
         o.side_by_side >= 1 && o.side_by_side <= 1000, "side_by_side: must be 1 to 1,000"
     );
     require(
+        o.open_timeout >= milliseconds{100} && o.open_timeout <= std::chrono::hours{1},
+        "open_timeout: must be 100 ms to 1 h"
+    );
+    require(
         o.patience >= milliseconds{1} && o.patience <= std::chrono::hours{1},
         "patience: must be 1 ms to 1 h"
     );
@@ -82,13 +86,15 @@ Result<void> TopicSession::open(const std::stop_token& stop) {
     stretches_.reset();
     partitions_.clear();
     next_ = 0;
+    const Opening opening{Clock::now() + options_.open_timeout, options_.patience, stop};
     auto done = connect();
-    if (done) done = find_partitions(stop);
-    if (done) done = find_ends(stop);
-    if (done) done = find_beginnings(stop);
+    if (done) done = find_partitions(opening);
+    if (done) done = find_ends(opening);
+    if (done) done = find_beginnings(opening);
     if (!done) {
         partitions_.clear();
-        return done;
+        if (done.error() != Errc::timed_out || !opening.is_over()) return done;
+        return fail(Errc::timed_out, "open_timeout: " + done.error().detail);
     }
     stretches_ = std::make_unique<StretchReader>(*reading_);
     return {};
@@ -109,15 +115,15 @@ Result<void> TopicSession::connect() {
     return {};
 }
 
-Result<void> TopicSession::find_partitions(const std::stop_token& stop) {
+Result<void> TopicSession::find_partitions(const Opening& opening) {
     std::map<std::string, std::int32_t> counts;
     auto topics = options_.topics;
     // All that are missing are asked for in turns: many take no longer than one.
     for (int tries = 1; !topics.empty(); ++tries) {
-        if (tries > 1) patience(stop).pause(missing_pause);
+        if (tries > 1) opening.next().pause(question_pause);
         std::vector<std::string> missing;
         for (auto& topic : topics) {
-            const auto count = partition_count(*uncommitted_, topic, patience(stop), 1);
+            const auto count = partition_count(*uncommitted_, topic, opening.next(), 1);
             if (count) {
                 counts.emplace(topic, *count);
             } else if (count.error() != Errc::bad_destination) {
@@ -138,12 +144,12 @@ Result<void> TopicSession::find_partitions(const std::stop_token& stop) {
     return {};
 }
 
-Result<void> TopicSession::find_ends(const std::stop_token& stop) {
+Result<void> TopicSession::find_ends(const Opening& opening) {
     for (auto& one : partitions_) {
         // In this order: what is stable is never after the end.
-        const auto stable = watermarks(*reading_, one.partition, patience(stop));
+        const auto stable = watermarks(*reading_, one.partition, opening.next());
         if (!stable) return stable.error();
-        const auto all = watermarks(*uncommitted_, one.partition, patience(stop));
+        const auto all = watermarks(*uncommitted_, one.partition, opening.next());
         if (!all) return all.error();
         one.low = all->low;
         one.first = one.reached = all->low;
@@ -153,12 +159,12 @@ Result<void> TopicSession::find_ends(const std::stop_token& stop) {
     return {};
 }
 
-Result<void> TopicSession::find_beginnings(const std::stop_token& stop) {
+Result<void> TopicSession::find_beginnings(const Opening& opening) {
     if (options_.since && !partitions_.empty()) {
         std::vector<TopicPartition> asked;
         for (const auto& one : partitions_) asked.push_back(one.partition);
         const auto found =
-            offsets_since(*uncommitted_, asked, *options_.since, patience(stop));
+            offsets_since(*uncommitted_, asked, *options_.since, opening.next());
         if (!found) return found.error();
         for (std::size_t i = 0; i < partitions_.size(); ++i) {
             auto& one = partitions_[i];

@@ -8,10 +8,13 @@
 #include "kafka/patience.hpp"
 #include "kafka/stretch_reader.hpp"
 
+#include <algorithm>
+#include <chrono>
 #include <cstddef>
 #include <memory>
 #include <stop_token>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace resilience::kafka::detail {
@@ -33,13 +36,30 @@ public:
     }
 
 private:
+    // The time of an opening, and of each of its questions.
+    class Opening {
+    public:
+        Opening(TimePoint ends, std::chrono::milliseconds patience, std::stop_token stop)
+            : ends_(ends), patience_(patience), stop_(std::move(stop)) {}
+
+        Patience next() const {
+            return {std::min(ends_, Clock::now() + patience_), stop_};
+        }
+        bool is_over() const { return Clock::now() >= ends_; }
+
+    private:
+        TimePoint ends_;
+        std::chrono::milliseconds patience_;
+        std::stop_token stop_;
+    };
+
     Patience patience(const std::stop_token& stop) const {
         return {Clock::now() + options_.patience, stop};
     }
     Result<void> connect();
-    Result<void> find_partitions(const std::stop_token& stop);
-    Result<void> find_ends(const std::stop_token& stop);
-    Result<void> find_beginnings(const std::stop_token& stop);
+    Result<void> find_partitions(const Opening& opening);
+    Result<void> find_ends(const Opening& opening);
+    Result<void> find_beginnings(const Opening& opening);
     Result<void> fill();
     Result<std::vector<Record>> next(const std::stop_token& stop);
     void note();

@@ -87,7 +87,12 @@ public:
     TopicReader(const TopicReader&) = delete;
     TopicReader& operator=(const TopicReader&) = delete;
 
-    /// Finds the partitions and where each ends. A second call begins anew.
+    /** Finds the partitions and where each ends. A second call begins anew.
+
+        @par Errors
+        @li Errc::timed_out Also: it took longer than
+            @ref TopicReaderOptions::open_timeout, which the detail names.
+    */
     net::awaitable<Result<void>> open();
 
     /** Reads the next records; at least one unless all are read.

@@ -57,6 +57,10 @@ struct TopicReaderOptions {
     /// numbers. 1 to 1,000; default 64.
     std::size_t side_by_side = 64;
 
+    /// Longest time of an @ref TopicReader::open, which asks for each partition. 100 ms
+    /// to 1 h; default 10 min.
+    std::chrono::milliseconds open_timeout{600'000};
+
     /// How long an operation goes on while nothing comes of it, neither a record nor an
     /// offset. 1 ms to 1 h; default 30 s, longer than transactions of a @ref LaneProducer
     /// may be open.

@@ -111,7 +111,7 @@ TEST_CASE("a position topic with too few partitions is refused") {
         world,
         *owner,
         Errc::bad_destination,
-        world.options().position_topic + " has 3 partitions, and 4 lanes need one each"
+        world.options().position_topic + " has 3 partitions, and needs 4"
     );
 }
 

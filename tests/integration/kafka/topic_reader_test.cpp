@@ -208,6 +208,18 @@ TEST_CASE("empty topics end at once, and missing ones are told and not created")
     CHECK(lenient.reader.progress().size() == 5);
 }
 
+TEST_CASE("an opening takes no longer than it may, though each question is answered") {
+    const auto missing = unique_name("missing");
+    World world{{.topics = {missing}, .skip_missing = true, .open_timeout = 100ms}};
+    const auto why = run(world.io, world.reader.open());
+    REQUIRE(why.has_error());
+    CHECK(why.error() == Errc::timed_out);
+    CHECK_MESSAGE(
+        why.error().detail.starts_with("open_timeout: "), why.error().message()
+    );
+    CHECK(world.reader.progress().empty());
+}
+
 TEST_CASE("a reading begins at offsets, or at a time") {
     const auto cluster = Cluster::of_environment();
     const auto topic = cluster.make_topic("read", 2);
@@ -279,6 +291,7 @@ TEST_CASE("an option of a reader that is out of range is named") {
     refused("batch_bytes", {.topics = one, .batch_bytes = 0});
     refused("buffer_bytes", {.topics = one, .buffer_bytes = 1000});
     refused("side_by_side", {.topics = one, .side_by_side = 0});
+    refused("open_timeout", {.topics = one, .open_timeout = 99ms});
     refused("patience", {.topics = one, .patience = 0ms});
     CHECK_THROWS_AS(
         TopicReader(io.get_executor(), {.brokers = ""}, {.topics = one}),
