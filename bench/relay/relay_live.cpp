@@ -61,11 +61,13 @@ double bare_commits(RelayBench& bench) {
 void print_use(const RelayProgram& relay, milliseconds before, seconds time) {
     const auto worked = relay.process().cpu_time() - before;
     std::printf(
-        "    relay: %.0f %% of a core, peak %.0f MiB, %.0f transactions, %.0f aborts\n",
+        "    relay: %.0f %% of a core, peak %.0f MiB, %.0f transactions, %.0f aborts, "
+        "%.0f put off\n",
         100.0 * static_cast<double>(worked.count()) / Milliseconds(time).count(),
         static_cast<double>(relay.process().peak_resident_kib()) / 1024,
         relay.total("relay_lane_chunks_total"),
-        relay.total("relay_lane_aborts_total")
+        relay.total("relay_lane_aborts_total"),
+        relay.total("relay_lane_put_offs_total")
     );
 }
 

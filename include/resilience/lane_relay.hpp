@@ -71,6 +71,8 @@ struct LaneRelaySnapshot {
     std::uint64_t fences = 0;
     std::uint64_t pauses = 0;
     std::uint64_t halts = 0;
+    /// Chunks that were put off, see @ref LaneSink::put_offs.
+    std::uint64_t put_offs = 0;
 
     /// Events of the last chunk, and how long its commit and its gate took.
     std::size_t last_chunk = 0;

@@ -102,6 +102,10 @@ public:
     /// waits no longer for it than @ref LaneRelayOptions::poll_interval. By default long
     /// past.
     virtual TimePoint ready_at() const { return {}; }
+
+    /// How many commits the destination put off, as it still had to do for the one before
+    /// them; ascends. By default 0.
+    virtual std::uint64_t put_offs() const { return 0; }
 };
 
 }  // namespace resilience

@@ -76,6 +76,8 @@ std::vector<LaneRefusal> LaneProducer::refusals() const {
 
 TimePoint LaneProducer::ready_at() const { return impl_->session->ready_at(); }
 
+std::uint64_t LaneProducer::put_offs() const { return snapshot().put_offs; }
+
 LaneProducerSnapshot LaneProducer::snapshot() const { return impl_->session->snapshot(); }
 
 }  // namespace resilience::kafka

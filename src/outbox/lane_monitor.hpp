@@ -53,12 +53,14 @@ public:
         });
     }
 
-    void committed(const CommittedChunk& chunk) {
+    /// @param put_offs What the sink tells now.
+    void committed(const CommittedChunk& chunk, std::uint64_t put_offs) {
         tell([&](LaneRelaySnapshot& s) {
             ++s.chunks;
             s.events += chunk.events.size();
             s.dead_letters += chunk.dead_letters.size();
             s.last_chunk = chunk.events.size();
+            s.put_offs = put_offs;
             s.position = chunk.position;
         });
         if (observer_.committed) observer_.committed(chunk);

@@ -136,7 +136,7 @@ struct LaneRelay::Impl {
     void committed(const CommittedChunk& chunk) {
         builder.forget(chunk.events);
         law.on_committed();
-        monitor.committed(chunk);
+        monitor.committed(chunk, sink.put_offs());
     }
 
     // A parking ends with a position of its own, without events.

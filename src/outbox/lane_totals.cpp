@@ -48,6 +48,7 @@ LaneRelaySnapshot add_run(const LaneRelaySnapshot& past, const LaneRelaySnapshot
     total.fences += past.fences;
     total.pauses += past.pauses;
     total.halts += past.halts;
+    total.put_offs += past.put_offs;
     if (run.take_overs == 0) total.position = past.position;
     if (!run.caught_up) total.caught_up = past.caught_up;
     if (run.chunks == 0) {

@@ -148,4 +148,6 @@ std::vector<LaneRefusal> NotedSink::refusals() const { return sink_->refusals();
 
 TimePoint NotedSink::ready_at() const { return sink_->ready_at(); }
 
+std::uint64_t NotedSink::put_offs() const { return sink_->put_offs(); }
+
 }  // namespace resilience::modules::relay

@@ -86,6 +86,7 @@ public:
     ) override;
     std::vector<LaneRefusal> refusals() const override;
     TimePoint ready_at() const override;
+    std::uint64_t put_offs() const override;
 
 private:
     const LaneBeginnings& beginnings_;

@@ -89,6 +89,10 @@ LaneMetrics::LaneMetrics(prometheus::Metrics& metrics, int lanes)
         counters("relay_lane_fences_total", "Times that another owner was found");
     const auto aborts =
         counters("relay_lane_aborts_total", "Chunks of which nothing was delivered");
+    const auto put_offs = counters(
+        "relay_lane_put_offs_total",
+        "Transactions that Kafka put off, as it still ended the one before them"
+    );
     const auto doubts = counters(
         "relay_lane_doubts_total", "Chunks of which the next take-over had to tell"
     );
@@ -114,6 +118,7 @@ LaneMetrics::LaneMetrics(prometheus::Metrics& metrics, int lanes)
             .halts = halts.with({name}),
             .fences = fences.with({name}),
             .aborts = aborts.with({name}),
+            .put_offs = put_offs.with({name}),
             .doubts = doubts.with({name})};
         for (const char* one : states) lane.states.push_back(state.with({name, one}));
         lanes_.push_back(std::move(lane));
@@ -160,6 +165,7 @@ void LaneMetrics::show(const Lane& lane, const LaneStatus& status, TimePoint now
     raise(lane.halts, relay.halts);
     raise(lane.fences, relay.fences);
     raise(lane.aborts, relay.aborts);
+    raise(lane.put_offs, relay.put_offs);
     raise(lane.doubts, relay.doubts);
 }
 

@@ -42,6 +42,7 @@ private:
         prometheus::Counter halts;
         prometheus::Counter fences;
         prometheus::Counter aborts;
+        prometheus::Counter put_offs;
         prometheus::Counter doubts;
     };
 

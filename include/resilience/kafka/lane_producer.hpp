@@ -114,6 +114,8 @@ public:
     /// that is begun meanwhile. The rest is learned from the transactions, so that one in
     /// some twenty is still put off. A commit before it is no error.
     TimePoint ready_at() const override;
+    /// As @ref LaneProducerSnapshot::put_offs.
+    std::uint64_t put_offs() const override;
 
     LaneProducerSnapshot snapshot() const;
 

@@ -89,6 +89,7 @@ public:
     }
     std::vector<LaneRefusal> refusals() const override { return sink_->refusals(); }
     TimePoint ready_at() const override { return sink_->ready_at(); }
+    std::uint64_t put_offs() const override { return sink_->put_offs(); }
 
 private:
     std::unique_ptr<LaneSink> sink_;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include <host/config.hpp>
 #include <modules/backing/events.hpp>
+#include <modules/relay/lane_beginnings.hpp>
 #include <modules/relay/lane_metrics.hpp>
 #include <modules/relay/lane_report.hpp>
 #include <modules/relay/lanes.hpp>
@@ -9,11 +10,20 @@
 
 #include "backing_settings.hpp"
 
+#include <resilience/postgres/pool.hpp>
+
+#include <boost/asio/io_context.hpp>
+
 #include <doctest/doctest.h>
 
 #include <chrono>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
 #include <stdexcept>
 #include <string>
+#include <vector>
 
 using namespace resilience;
 using namespace resilience::modules;
@@ -38,6 +48,20 @@ LaneGroupSnapshot group(LaneState state, std::string reason = {}) {
     now.lanes[0].owned = true;
     return now;
 }
+
+// What a sink tells without being asked for anything.
+struct Told final : LaneSink {
+    net::awaitable<Result<std::optional<LanePosition>>> take_over() override {
+        co_return fail(Errc::internal);
+    }
+    net::awaitable<Result<void>> commit(std::span<const WindowEvent>, const LanePosition&)
+        override {
+        co_return fail(Errc::internal);
+    }
+    std::vector<LaneRefusal> refusals() const override { return {{3, {}}}; }
+    TimePoint ready_at() const override { return start + 5ms; }
+    std::uint64_t put_offs() const override { return 7; }
+};
 
 struct Settings : modules::tests::BackingSettings {
     Settings() { declare(config, relay); }
@@ -299,6 +323,7 @@ TEST_CASE("the metrics of lanes show those that the instance has") {
     relay.last_gate = 125ms;
     relay.last_rest = 3ms;
     relay.fences = 6;
+    relay.put_offs = 7;
     lanes.show(now, start + 4s);
     CHECK(value(metrics, "relay_members") == 2);
     CHECK(value(metrics, "relay_membership_losses_total") == 3);
@@ -320,12 +345,25 @@ TEST_CASE("the metrics of lanes show those that the instance has") {
     CHECK(value(metrics, R"(relay_lane_parked_keys{lane="0"})") == 3);
     CHECK(value(metrics, R"(relay_lane_parked_keys{lane="1"})") == 0);
     CHECK(value(metrics, R"(relay_lane_fences_total{lane="0"})") == 6);
+    CHECK(value(metrics, R"(relay_lane_put_offs_total{lane="0"})") == 7);
     // Until it has caught up for the first time, its lag is since it was taken.
     relay.caught_up.reset();
     relay.window_since.reset();
     lanes.show(now, start + 5s);
     CHECK(value(metrics, R"(relay_lane_lag_seconds{lane="0"})") == 5);
     CHECK(value(metrics, R"(relay_lane_window_age_seconds{lane="0"})") == 0);
+}
+
+TEST_CASE("a sink whose lane is noted tells what it tells itself") {
+    const Told told;
+    net::io_context io;
+    postgres::Pool pool{io.get_executor(), {}};
+    const relay::LaneBeginnings beginnings{io.get_executor(), pool, {}, "untouched"};
+    const relay::NotedSink noted{beginnings, 0, std::make_unique<Told>()};
+    CHECK(noted.ready_at() == told.ready_at());
+    CHECK(noted.put_offs() == told.put_offs());
+    REQUIRE(noted.refusals().size() == 1);
+    CHECK(noted.refusals().front().event == told.refusals().front().event);
 }
 
 TEST_CASE("every lane and state that there can be is a series of its own") {

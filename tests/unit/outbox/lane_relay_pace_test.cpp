@@ -135,6 +135,15 @@ TEST_CASE("a lane waits for its sink no longer than between two looks") {
     }
 }
 
+TEST_CASE("a lane tells how often its sink was put off") {
+    World world;
+    world.table.insert(drafts(1));
+    auto& instance = world.start();
+    instance.sink().late = 3;
+    while (instance.relay().snapshot().chunks == 0) REQUIRE(instance.time().step());
+    CHECK(instance.relay().snapshot().put_offs == 3);
+}
+
 TEST_CASE("a lane that waits for its sink can be stopped") {
     World world;
     world.options.poll_interval = 1h;

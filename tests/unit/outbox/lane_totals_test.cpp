@@ -47,6 +47,7 @@ TEST_CASE("the counters of a lane's runs are added up") {
     one.fences = 9;
     one.pauses = 10;
     one.halts = 11;
+    one.put_offs = 16;
     one.last_chunk = 12;
     one.last_commit = 13ns;
     one.last_gate = 14ns;
@@ -65,6 +66,7 @@ TEST_CASE("the counters of a lane's runs are added up") {
     CHECK(two.fences == 18);
     CHECK(two.pauses == 20);
     CHECK(two.halts == 22);
+    CHECK(two.put_offs == 32);
     // What the new run does not know yet is as it was.
     const auto begun = add_run(one, state(LaneState::starting, start + 1s));
     CHECK(begun.events == 5);

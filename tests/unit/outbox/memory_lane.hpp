@@ -166,10 +166,13 @@ public:
 
     std::vector<LaneRefusal> refusals() const override { return refusals_; }
     TimePoint ready_at() const override { return rested; }
+    std::uint64_t put_offs() const override { return late; }
 
     int commits_unready = 0;
     /// What @ref ready_at tells.
     TimePoint rested{};
+    /// What @ref put_offs tells.
+    std::uint64_t late = 0;
 
 private:
     std::optional<Failure> refuse(std::span<const WindowEvent> events) {
