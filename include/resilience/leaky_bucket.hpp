@@ -8,6 +8,7 @@
 #include <resilience/token_bucket.hpp>
 
 #include <resilience/detail/bucket_law.hpp>
+#include <resilience/detail/bucket_notes.hpp>
 #include <resilience/detail/bucket_word.hpp>
 
 #include <algorithm>
@@ -31,6 +32,32 @@ struct LeakyBucketOptions {
     friend bool operator==(const LeakyBucketOptions&, const LeakyBucketOptions&) =
         default;
 };
+
+namespace detail {
+
+/// What a level by one law is by another if those who were promised a start until the
+/// instant `promised` leave until then, and the units behind them stay as many.
+inline std::int64_t level_behind(
+    std::int64_t promised,
+    const BucketLaw& old,
+    std::int64_t level,
+    const BucketLaw& law,
+    std::int64_t from
+) noexcept {
+    constexpr std::int64_t most = 4 * BucketWord::kUnit;
+    const std::int64_t units = old.capacity - level;
+    const std::int64_t last = ceil_div(units, old.rate);
+    const std::int64_t wait = std::max<std::int64_t>(promised - from, 0);
+    const std::int64_t leaving = std::min(wait / old.tick, last);
+    const std::int64_t time = leaving == last ? last * old.tick : wait;
+    const std::int64_t behind = std::max<std::int64_t>(units - leaving * old.rate, 0);
+    const std::int64_t ticks = std::min(ceil_div(time, law.tick), most / law.rate);
+    const std::int64_t free =
+        carried_level(TokenCarry::additive, old, old.capacity - behind, law);
+    return std::max(free - ticks * law.rate, -most);
+}
+
+}  // namespace detail
 
 /** Spaces calls out to a steady rate: a queue without a thread.
 
@@ -60,7 +87,7 @@ public:
         @throws std::invalid_argument Names the field of `options` that is out of range.
     */
     explicit LeakyBucket(const LeakyBucketOptions& options = {})
-        : options_{options}, word_{make_law(options)} {}
+        : word_{make_law(options)} {}
 
     LeakyBucket(const LeakyBucket&) = delete;
     LeakyBucket& operator=(const LeakyBucket&) = delete;
@@ -98,8 +125,37 @@ public:
     */
     bool refund(const Reservation& reservation) noexcept;
 
-    /// The options that the bucket was made with.
-    LeakyBucketOptions options() const noexcept { return options_; }
+    /** Gives the bucket other options, at once and for all who share it.
+
+        What is in the bucket stays in it: as many units as before, rounded up, that leave
+        at the new rate. If they are more than the new capacity, there is no room until
+       enough have left. Reservations that were granted before stand as promised, and
+       nobody starts before the last of them has left by the rate at which it was promised
+       (or hours later, at the highest and oddest rates); but they can no longer be
+       refunded.
+
+        @throws std::invalid_argument Names the field of `options` that is out of range;
+            nothing has changed then.
+
+        @par Thread safety
+        Safe; two changes at once take place in turn. Those who put units in meanwhile do
+       so by the old options or by the new ones, and never wait.
+    */
+    void reconfigure(const LeakyBucketOptions& options, TimePoint now = Clock::now()) {
+        word_.replace_law(
+            make_law(options),
+            detail::nanoseconds_of(now),
+            [this](const auto& old, auto level, const auto& law, std::int64_t from) {
+                return detail::level_behind(promise_.promised(), old, level, law, from);
+            }
+        );
+    }
+
+    /// The options that the bucket has.
+    LeakyBucketOptions options() const noexcept {
+        const detail::BucketTerms terms = word_.terms();
+        return {.units = terms.tokens, .period = terms.period, .capacity = terms.burst};
+    }
 
     /// The step in which the clock is read; see @ref TokenBucket::resolution.
     std::chrono::nanoseconds resolution() const noexcept {
@@ -128,41 +184,43 @@ private:
         return view.law.wait(filled + view.law.capacity, view.phase);
     }
 
-    std::chrono::nanoseconds drain_at(TimePoint now) const noexcept {
-        return word_.inspect(detail::raw_nanoseconds_of(now), [](const View& view) {
-            return drain(view);
-        });
+    static Admission judge(const View& view, std::uint32_t n) noexcept {
+        if (n > view.law.burst) return Admission::refuse(Admission::never);
+        const auto wait = drain(view);
+        return wait.count() == 0 ? Admission::admit() : Admission::refuse(wait);
     }
 
-    LeakyBucketOptions options_;
     detail::BucketWord word_;
+    detail::LatestPromise promise_;  // the latest start
 };
 
 inline Admission LeakyBucket::try_acquire(std::uint32_t n, TimePoint now) noexcept {
     if (n == 0) return Admission::admit();
-    if (n > options_.capacity) return Admission::refuse(Admission::never);
     return word_.update(detail::raw_nanoseconds_of(now), [n](const View& view) {
-        const auto wait = drain(view);
-        const bool empty = wait.count() == 0;
+        const Admission answer = judge(view, n);
+        if (!answer) return detail::Decision<Admission>{answer, 0, false};
         const std::int64_t next = view.law.taken(view.zero, view.now, n);
-        return detail::Decision<Admission>{{empty, wait}, next, empty};
+        return detail::Decision<Admission>{answer, next, true};
     });
 }
 
 inline Admission LeakyBucket::peek(std::uint32_t n, TimePoint now) const noexcept {
     if (n == 0) return Admission::admit();
-    if (n > options_.capacity) return Admission::refuse(Admission::never);
-    const auto wait = drain_at(now);
-    return wait.count() == 0 ? Admission::admit() : Admission::refuse(wait);
+    return word_.inspect(detail::raw_nanoseconds_of(now), [n](const View& view) {
+        return judge(view, n);
+    });
 }
 
 inline LimiterSnapshot LeakyBucket::snapshot(TimePoint now) const noexcept {
-    const auto wait = drain_at(now);
-    return {
-        .limit = options_.capacity,
-        .available = wait.count() == 0 ? options_.capacity : 0,
-        .until_next = wait,
-        .until_full = wait};
+    return word_.inspect(detail::raw_nanoseconds_of(now), [](const View& view) {
+        const auto wait = drain(view);
+        const std::uint32_t limit = view.law.burst;
+        return LimiterSnapshot{
+            .limit = limit,
+            .available = wait.count() == 0 ? limit : 0,
+            .until_next = wait,
+            .until_full = wait};
+    });
 }
 
 inline Reservation LeakyBucket::reserve(
@@ -170,17 +228,19 @@ inline Reservation LeakyBucket::reserve(
 ) noexcept {
     using std::chrono::nanoseconds;
     if (n == 0) return {.granted = true, .start = now};
-    if (n > options_.capacity) return {.wait = Admission::never};
     const std::int64_t at = detail::nanoseconds_of(now);
     max_wait = std::clamp(
         max_wait, nanoseconds{0}, nanoseconds{detail::BucketLaw::kLongestWait}
     );
-    return word_.update(at, [&](const View& view) {
+    Reservation r;
+    const auto decide = [&](const View& view) {
         const detail::SharedBucketLaw& law = view.law;
+        r = {.wait = Admission::never};
+        if (n > law.burst) return detail::Decision<bool>{false, 0, false};
         const std::int64_t next = law.taken(view.zero, view.now, n);
         const nanoseconds start = drain(view);
         const nanoseconds room = law.wait(next - view.now, view.phase);
-        Reservation r{
+        r = {
             .granted = room.count() == 0 && start <= max_wait,
             .wait = start,
             .start = now};
@@ -191,9 +251,16 @@ inline Reservation LeakyBucket::reserve(
                 std::chrono::duration_cast<Clock::duration>(nanoseconds{at} + start)};
         }
         r.receipt = {
-            .tokens = n, .taken_at = at, .drained = next - (view.now - law.capacity)};
-        return detail::Decision<Reservation>{r, next, r.granted};
+            .tokens = n,
+            .generation = law.generation,
+            .taken_at = at,
+            .drained = next - (view.now - law.capacity)};
+        return detail::Decision<bool>{true, next, r.granted};
+    };
+    word_.update(at, decide, [&] {
+        if (r.wait.count() > 0) promise_.promise(at + r.wait.count());
     });
+    return r;
 }
 
 inline bool LeakyBucket::refund(const Reservation& reservation) noexcept {
@@ -202,7 +269,8 @@ inline bool LeakyBucket::refund(const Reservation& reservation) noexcept {
     return word_.update(receipt.taken_at, [&receipt](const View& view) {
         // The state that the reservation left; any other one belongs to somebody else.
         const std::int64_t left = view.now - view.law.capacity + receipt.drained;
-        const bool last = view.zero == left && !view.beyond;
+        const bool same_law = view.law.generation == receipt.generation;
+        const bool last = same_law && view.zero == left && !view.beyond;
         return detail::Decision<bool>{last, left - receipt.tokens * view.law.token, last};
     });
 }

@@ -367,23 +367,19 @@ inline void TokenBucket::reconfigure(
     word_.replace_law(
         make_law(options),
         detail::nanoseconds_of(now),
-        [carry](const auto& old, std::int64_t level, const detail::BucketLaw& law) {
+        [carry](const auto& old, std::int64_t level, const auto& law, std::int64_t) {
             return detail::carried_level(carry, old, level, law);
         }
     );
 }
 
 inline TokenBucketOptions TokenBucket::options() const noexcept {
-    return word_.inspect(0, [](const View& view) {
-        const detail::BucketLaw law = view.law.load();
-        const std::int64_t grain = detail::BucketWord::kRange.grain;
-        const std::int64_t whole = law.token / grain * law.tick;
-        return TokenBucketOptions{
-            .tokens = static_cast<std::uint32_t>(law.rate / grain * law.divisor),
-            .period = std::chrono::nanoseconds{whole * law.divisor},
-            .burst = law.burst,
-            .max_debt = law.max_debt};
-    });
+    const detail::BucketTerms terms = word_.terms();
+    return {
+        .tokens = terms.tokens,
+        .period = terms.period,
+        .burst = terms.burst,
+        .max_debt = terms.max_debt};
 }
 
 inline std::chrono::nanoseconds TokenBucket::resolution() const noexcept {

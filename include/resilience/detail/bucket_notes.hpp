@@ -12,26 +12,32 @@
 
 namespace resilience::detail {
 
-/// Keeps what refunds have to know of a bucket in which one may wait, and its word does
-/// not tell. Promises are noted as @ref ReturnNotes tells.
-class BucketNotes : public ReturnNotes {
+/// Keeps the latest of the instants that were promised to those who wait at a bucket,
+/// which its word does not tell. Whoever changes the word notes its promise before that,
+/// so whoever finds the change in the word finds the promise too.
+class LatestPromise {
 public:
-    /// The latest start, in nanoseconds, of a reservation that had to wait.
+    /// In nanoseconds.
     std::int64_t promised() const noexcept {
         return promised_.load(std::memory_order_relaxed);
     }
 
-    void promise(std::int64_t start) noexcept {
-        start = std::min(start, kTimeLimit - 1);
+    void promise(std::int64_t instant) noexcept {
+        instant = std::min(instant, kTimeLimit - 1);
         std::int64_t seen = promised_.load(std::memory_order_relaxed);
-        while (seen < start &&
-               !promised_.compare_exchange_weak(seen, start, std::memory_order_relaxed)) {
+        while (seen < instant &&
+               !promised_.compare_exchange_weak(seen, instant, std::memory_order_relaxed)
+        ) {
         }
     }
 
 private:
     Atomic<std::int64_t> promised_{-kTimeLimit};
 };
+
+/// Keeps what refunds have to know of a bucket in which one may wait: the latest start of
+/// a reservation that had to, and what was returned.
+class BucketNotes : public ReturnNotes, public LatestPromise {};
 
 }  // namespace resilience::detail
 

@@ -22,6 +22,14 @@ struct Decision {
     bool change;        // whether that is to be stored
 };
 
+/// The numbers that the law of a bucket was made of.
+struct BucketTerms {
+    std::uint32_t tokens;
+    std::chrono::nanoseconds period;
+    std::uint32_t burst;
+    std::uint32_t max_debt;
+};
+
 /** Holds the state of one bucket in one atomic word, for as long as the program runs, and
     the law by which it counts.
 
@@ -109,6 +117,19 @@ public:
         }
     }
 
+    /// What the law in use was made of.
+    BucketTerms terms() const noexcept {
+        return inspect(0, [](const View& view) {
+            const BucketLaw law = view.law.load();
+            const std::int64_t whole = law.token / kGrain * law.tick;
+            return BucketTerms{
+                .tokens = static_cast<std::uint32_t>(law.rate / kGrain * law.divisor),
+                .period = std::chrono::nanoseconds{whole * law.divisor},
+                .burst = law.burst,
+                .max_debt = law.max_debt};
+        });
+    }
+
     /// Takes `n` tokens, at least 1, or none: what is called most, laid out for speed.
     Admission take(std::uint32_t n, std::int64_t at) noexcept {
         std::int64_t word = word_.load(std::memory_order_acquire);
@@ -156,8 +177,9 @@ public:
 
     /** Puts another law in the place of the one in use, at the instant `at`.
 
-        @param translate `translate(old, level, law)` tells what a level, in units of the
-       old law, is in units of the new one; below zero they are debt, of 4 kUnit at most.
+        @param translate `translate(old, level, law, from)` tells what a level, in units
+       of the old law, is in units of the new one, which counts from the instant `from`;
+       below zero they are debt, of 4 kUnit at most.
     */
     template <class Translate>
     void replace_law(BucketLaw law, std::int64_t at, Translate translate) {
@@ -180,7 +202,7 @@ public:
             const View old = view(word, from);
             const std::int64_t old_level = old.now - old.law.edge(old.zero, old.now);
             const BucketLaw before = old.law.load();
-            const std::int64_t level = translate(before, old_level, law);
+            const std::int64_t level = translate(before, old_level, law, from);
             // A tick that has begun has been counted: the next one is the first to earn.
             const std::int64_t ticks = ceil_div(from - base, law.tick);
             const std::int64_t zero = (ticks * law.rate - level + kSides) & ~kSides;

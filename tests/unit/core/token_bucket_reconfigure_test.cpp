@@ -322,7 +322,9 @@ TEST_CASE("P8: threads take no token twice while the options change") {
 
 TEST_CASE("a law that is replaced twice under a reader's hands is noticed") {
     BucketWord bucket{law_of(kTen)};
-    const auto keep = [](const auto&, std::int64_t level, const auto&) { return level; };
+    const auto keep = [](const auto&, std::int64_t level, const auto&, auto) {
+        return level;
+    };
     int looks = 0;
     const std::uint32_t burst = bucket.inspect(0, [&](const BucketWord::View& view) {
         if (++looks == 1) {
@@ -353,7 +355,9 @@ TEST_CASE("a taking that is overtaken by a change decides again by the new law")
             bucket.replace_law(
                 law_of({.tokens = 1, .burst = 3}),
                 0,
-                [](const auto&, std::int64_t, const auto& law) { return law.capacity; }
+                [](const auto&, std::int64_t, const auto& law, auto) {
+                    return law.capacity;
+                }
             );
         }
         const bool there = view.law.taken(view.zero, view.now, 5) <= view.now;
