@@ -7,7 +7,7 @@
 #include <resilience/rate_limiter.hpp>
 
 #include <resilience/detail/fixed_window_law.hpp>
-#include <resilience/detail/limit_law.hpp>
+#include <resilience/detail/lawful_word.hpp>
 
 #include <chrono>
 #include <cstdint>
@@ -77,7 +77,7 @@ public:
         @throws std::invalid_argument Names the field of `options` that is out of range.
     */
     explicit FixedWindow(const FixedWindowOptions& options = {})
-        : word_{make_law(options)}, offset_{options.offset} {}
+        : word_{make_law(options), options} {}
 
     FixedWindow(const FixedWindow&) = delete;
     FixedWindow& operator=(const FixedWindow&) = delete;
@@ -104,22 +104,39 @@ public:
         return word_.refund(n, taken_at);
     }
 
-    /// The options that the window was made with.
-    FixedWindowOptions options() const noexcept {
-        const Law& law = word_.law();
-        return {
-            .limit = law.limit(),
-            .window = std::chrono::nanoseconds{law.clock().window()},
-            .offset = offset_};
+    /** Gives the window other options, at once and for all who share it. Does nothing if
+        they are those that it has.
+
+        What was taken in the window that `now` is in counts in the new window that it is
+        in, whenever that began, and can no longer be refunded. So a change alone makes no
+        room: there is less than before, or more by as much as the limit is higher.
+
+        What is replaced, less than 300 bytes, is kept until the window is destroyed,
+       since calls may be reading it, so it is refused after a thousand times.
+
+        @throws std::invalid_argument Names the field of `options` that is out of range;
+            nothing has changed then.
+        @throws std::length_error The options were replaced 1,000 times; nothing has
+            changed then.
+        @throws std::bad_alloc Nothing has changed then.
+
+        @par Thread safety
+        Safe; two changes at once take place in turn. Those who take meanwhile do so by
+       the old options or by the new ones, and never wait.
+    */
+    void reconfigure(const FixedWindowOptions& options, TimePoint now = Clock::now()) {
+        word_.replace(make_law(options), options, detail::nanoseconds_of(now));
     }
+
+    /// The options that the window has.
+    FixedWindowOptions options() const noexcept { return word_.options(); }
 
     static Law make_law(const FixedWindowOptions& options) {
         return Law{options.limit, options.window, options.offset, "FixedWindowOptions"};
     }
 
 private:
-    detail::LawfulWord<Law> word_;
-    std::chrono::nanoseconds offset_;
+    detail::LawfulWord<Law, FixedWindowOptions> word_;
 };
 
 }  // namespace resilience

@@ -6,7 +6,7 @@
 #include <resilience/clock.hpp>
 #include <resilience/rate_limiter.hpp>
 
-#include <resilience/detail/limit_law.hpp>
+#include <resilience/detail/lawful_word.hpp>
 #include <resilience/detail/sliding_window_law.hpp>
 
 #include <chrono>
@@ -60,7 +60,7 @@ public:
         @throws std::invalid_argument Names the field of `options` that is out of range.
     */
     explicit SlidingWindow(const SlidingWindowOptions& options = {})
-        : word_{make_law(options)} {}
+        : word_{make_law(options), options} {}
 
     SlidingWindow(const SlidingWindow&) = delete;
     SlidingWindow& operator=(const SlidingWindow&) = delete;
@@ -88,20 +88,40 @@ public:
         return word_.refund(n, taken_at);
     }
 
-    /// The options that the window was made with.
-    SlidingWindowOptions options() const noexcept {
-        const Law& law = word_.law();
-        return {
-            .limit = law.limit(),
-            .window = std::chrono::nanoseconds{law.clock().window()}};
+    /** Gives the window other options, at once and for all who share it. Does nothing if
+        they are those that it has.
+
+        With the same window, what was taken counts as before, at most the new limit for
+        each of the two windows that are counted. With another, what still counts now is
+        as if it were taken now. It can no longer be refunded. So a change alone makes no
+        room: there is less than before, or more by as much as the limit is higher.
+
+        What is replaced, less than 300 bytes, is kept until the window is destroyed,
+       since calls may be reading it, so it is refused after a thousand times.
+
+        @throws std::invalid_argument Names the field of `options` that is out of range;
+            nothing has changed then.
+        @throws std::length_error The options were replaced 1,000 times; nothing has
+            changed then.
+        @throws std::bad_alloc Nothing has changed then.
+
+        @par Thread safety
+        Safe; two changes at once take place in turn. Those who take meanwhile do so by
+       the old options or by the new ones, and never wait.
+    */
+    void reconfigure(const SlidingWindowOptions& options, TimePoint now = Clock::now()) {
+        word_.replace(make_law(options), options, detail::nanoseconds_of(now));
     }
+
+    /// The options that the window has.
+    SlidingWindowOptions options() const noexcept { return word_.options(); }
 
     static Law make_law(const SlidingWindowOptions& options) {
         return Law{options.limit, options.window, "SlidingWindowOptions"};
     }
 
 private:
-    detail::LawfulWord<Law> word_;
+    detail::LawfulWord<Law, SlidingWindowOptions> word_;
 };
 
 }  // namespace resilience

@@ -54,3 +54,13 @@ TEST_CASE("docs/windows.md: leaky") {
     CHECK(pace.refund(third));                  // the last one may leave
     //]
 }
+
+TEST_CASE("docs/windows.md: reconfigure") {
+    const TimePoint now{1h};
+    //[reconfigure
+    FixedWindow quota{{.limit = 100, .window = 1h}};
+    quota.try_acquire(80, now);
+    quota.reconfigure({.limit = 150, .window = 1h}, now);  // more for this customer
+    CHECK(quota.snapshot(now).available == 70);
+    //]
+}

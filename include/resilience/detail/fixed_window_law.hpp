@@ -28,6 +28,12 @@ class FixedWindowLaw {
 public:
     using Moment = WindowClock::Moment;
 
+    struct Start {
+        std::int64_t word = 0;
+        std::int64_t index = 0;   // of the window in which the law began
+        std::int64_t beyond = 0;  // taken in it before, more than the limit
+    };
+
     FixedWindowLaw(
         std::uint32_t limit,
         std::chrono::nanoseconds window,
@@ -72,6 +78,24 @@ public:
         seen.until_next = take(word, seen.available + 1, now).answer.retry_after;
         seen.until_full = take(word, limit_, now).answer.retry_after;
         return seen;
+    }
+
+    /** What becomes of a word of the law `old`, which started from `start`, at the
+        instant `at`: as much is taken in the window that this law is in then.
+    */
+    Start carried(
+        const FixedWindowLaw& old, std::int64_t word, const Start& start, std::int64_t at
+    ) const noexcept {
+        std::int64_t index = old.moment(at).index;
+        if (word > (index + 1) * old.limit_) {  // the change comes with a late clock
+            index = (word - 1) / old.limit_;
+            at = old.clock_.begin_of(index);
+        }
+        std::int64_t taken = std::max<std::int64_t>(word - index * old.limit_, 0);
+        if (index == start.index) taken += start.beyond;
+        const Moment now = moment(at);
+        const std::int64_t counted = std::min<std::int64_t>(taken, limit_);
+        return {idle(now) + counted, now.index, taken - counted};
     }
 
     /// A state that is not less strict than either.

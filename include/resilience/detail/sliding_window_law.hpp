@@ -5,6 +5,7 @@
 #include <resilience/admission.hpp>
 #include <resilience/rate_limiter.hpp>
 
+#include <resilience/detail/divisor.hpp>
 #include <resilience/detail/limit_law.hpp>
 #include <resilience/detail/window_clock.hpp>
 
@@ -29,6 +30,17 @@ namespace resilience::detail {
 class SlidingWindowLaw {
 public:
     using Moment = WindowClock::Moment;
+
+    struct Counts {
+        std::int64_t index = 0;    // of the current window
+        std::int64_t current = 0;  // taken in it
+        std::int64_t before = 0;   // taken in the one before
+    };
+
+    struct Start {
+        std::int64_t word = 0;
+        Counts beyond{};  // taken before, more than the limit
+    };
 
     SlidingWindowLaw(
         std::uint32_t limit, std::chrono::nanoseconds window, const std::string& options
@@ -95,6 +107,42 @@ public:
         return seen;
     }
 
+    /** What becomes of a word of the law `old`, which started from `start`, at the
+        instant `at`: the same counts. If windows are no longer the same ones, all that
+        still counted was taken in the current one.
+    */
+    Start carried(
+        const SlidingWindowLaw& old,
+        std::int64_t word,
+        const Start& start,
+        std::int64_t at
+    ) const noexcept {
+        Moment now = old.moment(at);
+        Counts counts = old.counts_of(word);
+        if (counts.index > now.index) {  // the change comes with a late clock
+            now = {counts.index, 0};
+            at = old.clock_.begin_of(counts.index);
+        }
+        counts = moved_on(counts, now.index);
+        const Counts beyond = moved_on(start.beyond, now.index);
+        counts.current += beyond.current;
+        counts.before += beyond.before;
+        if (!clock_.same_as(old.clock_)) {
+            const std::int64_t past = old.ticks() - old.weight(now);
+            counts.current +=
+                counts.before - multiply_divide(counts.before, past, old.ticks());
+            counts.before = 0;
+            counts.index = moment(at).index;
+        }
+        const Counts counted{
+            counts.index,
+            std::min<std::int64_t>(counts.current, limit_),
+            std::min<std::int64_t>(counts.before, limit_)};
+        counts.current -= counted.current;
+        counts.before -= counted.before;
+        return {word_of(counted), counts};
+    }
+
     std::int64_t join(std::int64_t a, std::int64_t b) const noexcept {
         const std::int64_t index = std::max(counts_of(a).index, counts_of(b).index);
         const Counts x = moved_on(counts_of(a), index);
@@ -105,12 +153,6 @@ public:
     }
 
 private:
-    struct Counts {
-        std::int64_t index;    // of the current window
-        std::int64_t current;  // taken in it
-        std::int64_t before;   // taken in the one before
-    };
-
     Counts counts_of(std::int64_t word) const noexcept {
         const std::int64_t mask = (std::int64_t{1} << bits_) - 1;
         return {word >> (2 * bits_), (word >> bits_) & mask, word & mask};

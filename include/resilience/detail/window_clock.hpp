@@ -58,6 +58,16 @@ public:
         return {index + 2, into};
     }
 
+    /// The instant at which a window begins, in nanoseconds.
+    constexpr std::int64_t begin_of(std::int64_t index) const noexcept {
+        return (index - 2) * window_ - lead_;
+    }
+
+    /// Whether windows are as long and begin at the same instants.
+    constexpr bool same_as(const WindowClock& other) const noexcept {
+        return window_ == other.window_ && lead_ == other.lead_;
+    }
+
     /// Time from `now` until `into` nanoseconds after window `index` began.
     constexpr std::chrono::nanoseconds until(
         Moment now, std::int64_t index, std::int64_t into

@@ -183,12 +183,13 @@ TEST_CASE_TEMPLATE(
 
 TEST_CASE("a call that is overtaken a thousand times is answered, not failed (throttled)"
 ) {
-    law::LawfulWord<law::FixedWindowLaw> word{
-        FixedWindow::make_law({.limit = 2'000, .window = 1s})};
+    const FixedWindowOptions options{.limit = 2'000, .window = 1s};
+    law::LawfulWord<law::FixedWindowLaw, FixedWindowOptions> word{
+        FixedWindow::make_law(options), options};
     int decisions = 0;
-    word.update([&](std::int64_t seen, std::int64_t& next) {
+    word.update([&](const auto& era, std::int64_t seen, std::int64_t& next) {
         if (++decisions <= 1'000) REQUIRE(word.try_acquire(1, t0));
-        next = word.law().take(seen, 1, word.law().moment(3'600'000'000'000)).next;
+        next = era.law.take(seen, 1, era.law.moment(3'600'000'000'000)).next;
         return true;
     });
     CHECK(decisions == 1'001);
