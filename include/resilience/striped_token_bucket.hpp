@@ -76,10 +76,10 @@ public:
     explicit BasicStripedTokenBucket(
         const StripedTokenBucketOptions& options = {}, StripeOf stripe_of = {}
     )
-        : options_{options},
+        : made_with_{options},
           count_{stripes_of(options)},
           each_{tokens_of(options, count_)},
-          common_{common_limit(options, each_ * count_)},
+          common_{common_limit(options, reserved())},
           stripe_of_thread_{std::move(stripe_of)},
           stripes_{each_ > 0 ? std::make_unique<Stripe[]>(count_) : nullptr} {
         for (std::uint32_t i = 0; i < stripes(); ++i) stripes_[i].tokens.store(each_);
@@ -132,8 +132,33 @@ public:
         return static_cast<std::uint32_t>((index % count_) * part + part / 2);
     }
 
-    /// The options that the bucket was made with.
-    StripedTokenBucketOptions options() const noexcept { return options_; }
+    /** Gives the bucket another rate and burst, at once and for all who share it.
+
+        The stripes keep what they hold; the common bucket keeps as many tokens as it has,
+        at most its new burst. Only `StripedTokenBucketOptions::limit` can be changed: how
+        many stripes there are and what each may hold, also if that was left to the
+        bucket, stays as it was made.
+
+        @throws std::invalid_argument Names the field of `options` that is out of range,
+            or that differs and cannot be changed: `stripes`, `tokens_per_stripe`, or a
+            `limit.burst` of which the stripes may hold more than a quarter. Nothing has
+            changed then.
+
+        @par Thread safety
+        Safe; two changes at once take place in turn. Those who take tokens meanwhile do
+       so by the old options or by the new ones, and never wait.
+    */
+    void reconfigure(
+        const StripedTokenBucketOptions& options, TimePoint now = Clock::now()
+    );
+
+    /// The options that the bucket has.
+    StripedTokenBucketOptions options() const noexcept {
+        StripedTokenBucketOptions now = made_with_;
+        now.limit = common_.options();
+        now.limit.burst += reserved();
+        return now;
+    }
 
 private:
     static constexpr std::uint32_t kMostStripes = 4096;
@@ -163,9 +188,12 @@ private:
         return mine.tokens.load(std::memory_order_relaxed) & ~kRefilling;
     }
 
+    /// Most tokens that all stripes hold.
+    std::uint32_t reserved() const noexcept { return each_ * count_; }
+
     Admission refill(Stripe& stripe, std::uint32_t n, TimePoint now) noexcept;
 
-    StripedTokenBucketOptions options_;
+    const StripedTokenBucketOptions made_with_;
     std::uint32_t count_;
     std::uint32_t each_;
     TokenBucket common_;
@@ -229,6 +257,27 @@ Admission BasicStripedTokenBucket<StripeOf>::try_acquire_on(
         }
     }
     return refill(stripe, n, now);
+}
+
+template <class StripeOf>
+void BasicStripedTokenBucket<StripeOf>::reconfigure(
+    const StripedTokenBucketOptions& options, TimePoint now
+) {
+    if (options.stripes != made_with_.stripes) {
+        throw std::invalid_argument{
+            "StripedTokenBucketOptions::stripes cannot be changed in use"};
+    }
+    if (options.tokens_per_stripe != made_with_.tokens_per_stripe) {
+        throw std::invalid_argument{
+            "StripedTokenBucketOptions::tokens_per_stripe cannot be changed in use"};
+    }
+    tokens_of(options, count_);  // may refuse them
+    if (options.limit.burst / 4 < reserved()) {
+        throw std::invalid_argument{
+            "StripedTokenBucketOptions::limit.burst must be four times what the stripes "
+            "hold"};
+    }
+    common_.reconfigure(common_limit(options, reserved()), TokenCarry::as_is, now);
 }
 
 template <class StripeOf>
