@@ -27,16 +27,17 @@ inline RetryPolicy idle_policy(
 
 /** How long a lane waits where `delay` was due.
 
-    Once waits are as long as they get (`most`), lanes look at multiples of `most`, each
-    half a millisecond after the one before it: who looks later can use what another one
-    has just seen. More than 0, at most `most`.
+    Once waits are as long as they get (`most`), the first lane looks at multiples of
+    `most`, and the others together a moment later, when they can use what that one has
+    seen: a process that is woken costs more than its looks. More than 0, at most `most`.
 */
 inline std::chrono::nanoseconds idle_wait(
     std::chrono::nanoseconds delay, std::chrono::nanoseconds most, int lane, TimePoint now
 ) noexcept {
-    constexpr std::chrono::microseconds apart{500};
+    constexpr std::chrono::microseconds later{1500};
+    constexpr std::chrono::microseconds none{0};
     if (delay < most) return delay;
-    const auto since = (now.time_since_epoch() - lane * apart) % most;
+    const auto since = (now.time_since_epoch() - (lane == 0 ? none : later)) % most;
     return since.count() < 0 ? -since : most - since;
 }
 
