@@ -7,9 +7,30 @@
 #include <resilience/retry_budget.hpp>
 #include <resilience/retry_policy.hpp>
 
+#include <resilience/detail/live_settings.hpp>
+
+#include <cstdint>
 #include <utility>
 
 namespace resilience {
+
+/// How a @ref Retry is set.
+struct RetrySnapshot {
+    static constexpr const char* kind = "retry";
+
+    /// Attempts in all of a call that begins now, the first included.
+    std::uint32_t attempts = 0;
+    /// Times that the options were replaced by others than were in force before. 1,000
+    /// is the most.
+    std::uint32_t reconfigured = 0;
+};
+
+/// Calls `visit(name, number)` for each reading; see @ref Registry.
+template <class Visit>
+void visit_readings(const RetrySnapshot& s, Visit&& visit) {
+    visit("attempts", s.attempts);
+    visit("reconfigured_total", s.reconfigured);
+}
 
 /** Repeats failed attempts in a pipeline, as a @ref RetryPolicy decides.
 
@@ -17,13 +38,17 @@ namespace resilience {
     coroutine that runs the pipeline; a request to stop ends the wait, and the last
     failure is returned.
 
+    To be changed in use it is made first, given to the pipeline by reference, and put
+    into a @ref Registry, say.
+
     @tparam Observer Sees the events `Retried` and `RetryStopped`.
 
     @par Thread safety
-    Safe, if the observer is.
+    Distinct objects: safe. Shared objects: safe, if the observer is; all but
+    @ref reconfigure are lock-free.
 
     @par Object lifetimes
-    The budget must outlive the retry.
+    The budget outlives the retry, which outlives its calls.
 */
 template <class Observer = NoObserver>
 class Retry {
@@ -37,16 +62,54 @@ public:
         RetryBudget* budget = nullptr,
         Observer observer = {}
     )
-        : policy_(options),
+        : policy_(RetryPolicy{options}),
           budget_(budget),
           observer_(std::forward<Observer>(observer)) {}
 
-    const RetryPolicy& policy() const noexcept { return policy_; }
+    /// Takes the other's place, with the options in force; no call may be under way.
+    Retry(Retry&& other) noexcept
+        : policy_(other.policy()),
+          budget_(other.budget_),
+          observer_(std::forward<Observer>(other.observer_)) {}
+
+    Retry(const Retry&) = delete;
+    Retry& operator=(const Retry&) = delete;
+
+    /// The policy in force, for one call from its beginning to its end: it stays what it
+    /// is until the retry is destroyed.
+    const RetryPolicy& policy() const noexcept { return policy_.get(); }
+
+    /// The options in force.
+    RetryOptions options() const noexcept { return policy().options(); }
+
+    /** Replaces the options of a retry in use. Does nothing if they are those in force.
+
+        Calls on their way keep the options that they began with, to their last attempt.
+
+        What is replaced, less than 200 bytes, is kept until the retry is destroyed, since
+        calls may be going by it, so it is refused after a thousand times. Options that
+        were in force before cost nothing.
+
+        @throws std::invalid_argument Names the field that is out of range; nothing has
+            changed then.
+        @throws std::length_error The options were replaced 1,000 times by others than
+            were in force before; nothing has changed then.
+        @throws std::bad_alloc
+    */
+    void reconfigure(const RetryOptions& options) {
+        const RetryPolicy next{options};
+        policy_.replace([&](const RetryPolicy&) { return next; });
+    }
+
+    RetrySnapshot snapshot() const noexcept {
+        return {.attempts = options().attempts, .reconfigured = policy_.replaced()};
+    }
+
     RetryBudget* budget() const noexcept { return budget_; }
     Observer& observer() noexcept { return observer_; }
 
 private:
-    RetryPolicy policy_;
+    detail::LiveSettings<RetryPolicy> policy_;
     RetryBudget* budget_;
     [[no_unique_address]] Observer observer_;
 };

@@ -56,6 +56,8 @@ struct RetryOptions {
     /// doubt is not repeated. Default false.
     bool idempotent = false;
 
+    friend constexpr bool operator==(const RetryOptions&, const RetryOptions&) = default;
+
     /// I8: three retries after 500 ms, 1 s and 2 s, also of calls that timed out.
     static constexpr RetryOptions integration_http() noexcept {
         return {
@@ -149,6 +151,13 @@ public:
     }
 
     constexpr const RetryOptions& options() const noexcept { return options_; }
+
+    // All the rest follows from the options.
+    friend constexpr bool operator==(
+        const RetryPolicy& a, const RetryPolicy& b
+    ) noexcept {
+        return a.options_ == b.options_;
+    }
 
 private:
     static constexpr RetryOptions checked(const RetryOptions& options) {

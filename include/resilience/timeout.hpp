@@ -118,7 +118,7 @@ public:
         : counts_(std::move(other.counts_)),
           limit_(other.limit_.load(std::memory_order_relaxed)),
           detach_after_(other.detach_after_.load(std::memory_order_relaxed)),
-          observer_(std::move(other.observer_)) {}
+          observer_(std::forward<Observer>(other.observer_)) {}
 
     Timeout(const Timeout&) = delete;
     Timeout& operator=(const Timeout&) = delete;

@@ -3,6 +3,7 @@
 #include <resilience/deadline.hpp>
 #include <resilience/outcome.hpp>
 #include <resilience/pipeline.hpp>
+#include <resilience/registry.hpp>
 #include <resilience/retry.hpp>
 #include <resilience/retry_state.hpp>
 
@@ -11,6 +12,7 @@
 #include <chrono>
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <system_error>
 #include <utility>
 
@@ -97,6 +99,31 @@ TEST_CASE("docs/retry.md: in a pipeline") {
     //]
     CHECK(*order == 42);
     CHECK(calls == 1);
+}
+
+TEST_CASE("docs/retry.md: changed in use") {
+    CircuitBreaker breaker;
+    RetryBudget budget;
+    Registry registry;
+    //[reconfigure
+    const RetryOptions usual{.attempts = 3, .idempotent = true};
+    auto retry = std::make_shared<Retry<>>(usual, &budget);
+    Pipeline orders{Deadline{800ms}, *retry, breaker};
+    const std::error_code error = registry.add("orders", retry);
+    // Later, while the peer recovers:
+    registry.reconfigure<Retry<>>("orders", {.attempts = 1});
+    //]
+    CHECK(!error);
+    int calls = 0;
+    const auto failure = std::make_error_code(std::errc::connection_refused);
+    const auto fail_once_more = [&](CallContext&) {
+        ++calls;
+        return failure;
+    };
+    CHECK(orders.run(fail_once_more) == failure);
+    CHECK(calls == 1);
+    retry->reconfigure(usual);
+    CHECK(retry->snapshot().reconfigured == 1);
 }
 
 TEST_CASE("docs/retry.md: named settings") {

@@ -8,6 +8,7 @@
 #include <resilience/fallback.hpp>
 #include <resilience/hedge.hpp>
 #include <resilience/outcome.hpp>
+#include <resilience/pipeline.hpp>
 #include <resilience/retry.hpp>
 #include <resilience/retry_budget.hpp>
 #include <resilience/shared_circuit_breaker.hpp>
@@ -72,4 +73,17 @@ TEST_CASE("every policy takes its observer by reference") {
         1
     );
     CHECK(counter.events == 3);
+}
+
+TEST_CASE("a policy that a pipeline keeps brings along whom it observes by reference") {
+    Counter counter;
+    Pipeline pipeline{
+        NoDeadline{},
+        Retry<Counter&>{{.attempts = 1}, nullptr, counter},
+        Timeout<Counter&>{{}, counter}};
+    (void
+    )pipeline.run([](CallContext&) -> Outcome<int> { return fail(Errc::unavailable); });
+    CHECK(counter.events == 1);
+    pipeline.stage<2>().judge_late({Verdict::abandoned});
+    CHECK(counter.events == 2);
 }

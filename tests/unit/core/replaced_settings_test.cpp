@@ -2,6 +2,7 @@
 #include <resilience/circuit_breaker.hpp>
 #include <resilience/hedge.hpp>
 #include <resilience/registry.hpp>
+#include <resilience/retry.hpp>
 #include <resilience/retry_budget.hpp>
 #include <resilience/throttle.hpp>
 
@@ -96,6 +97,12 @@ TEST_CASE("what a policy keeps of replaced options is bounded, and nothing if it
         check(
             [] { return std::make_unique<RetryBudget>(); },
             [](std::uint32_t n) { return RetryBudgetOptions{.cap = 501 + n}; }
+        );
+    }
+    SUBCASE("a retry") {
+        check(
+            [] { return std::make_unique<Retry<>>(); },
+            [](std::uint32_t n) { return RetryOptions{.attempts = 5 + n}; }
         );
     }
     SUBCASE("a throttle") {

@@ -42,7 +42,7 @@ static_assert([] {
     return true;
 }());
 struct Bare {
-    RetryPolicy policy;
+    resilience::detail::LiveSettings<RetryPolicy> policy;
     RetryBudget* budget;
 };
 static_assert(sizeof(Retry<>) == sizeof(Bare));
