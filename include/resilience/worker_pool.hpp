@@ -14,9 +14,7 @@
 #include <resilience/detail/task_queue.hpp>
 #include <resilience/detail/worker_crew.hpp>
 
-#include <algorithm>
 #include <atomic>
-#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <exception>
@@ -120,7 +118,19 @@ public:
     /// Tells the state.
     WorkerPoolSnapshot snapshot() const noexcept;
 
-    const WorkerPoolOptions& options() const noexcept { return options_; }
+    /// The options in force.
+    WorkerPoolOptions options() const { return queue_->settings().with(options_); }
+
+    /** Replaces the options of a pool in use, but for `threads`, `capacity` and `name`.
+        Tasks that were taken stay, and waits that have begun end when they would have.
+
+        @throws std::invalid_argument Names the field that is out of range, or cannot
+            change; nothing has changed then.
+    */
+    void reconfigure(const WorkerPoolOptions& options) {
+        queue_->settings().change(options_, options);
+    }
+
     Observer& observer() noexcept { return observer_; }
 
 private:
@@ -132,7 +142,6 @@ private:
     template <class F>
     Submission run_here(F&& f, const TaskOptions& options);
     Submission refuse(Errc why, const TaskOptions& options) noexcept;
-    TimePoint wait_limit(const TaskOptions& options) const noexcept;
     void work(std::size_t worker) noexcept;
     void run(
         QueuedTask& task, std::size_t worker, detail::TaskCounters& counters
@@ -143,7 +152,7 @@ private:
     void close() noexcept;
     void stop() noexcept;
 
-    const WorkerPoolOptions options_;
+    const WorkerPoolOptions options_;  // those that it began with
     [[no_unique_address]] Observer observer_;
     [[no_unique_address]] const Now now_;
     const std::shared_ptr<detail::TaskQueue> queue_;
@@ -194,21 +203,23 @@ template <class Observer, class Now>
 template <class F>
 Submission WorkerPool<Observer, Now>::offer(F&& f, const TaskOptions& options) {
     QueuedTask displaced;
+    const Overflow overflow = queue_->settings().overflow();
     const detail::Offer answer = queue_->offer(
         detail::checked(options).priority,
+        overflow,
         [&](QueuedTask* cell) { std::construct_at(cell, std::forward<F>(f), options); },
         now_,
         displaced
     );
     if (answer == detail::Offer::taken_instead) {
-        const bool shed = options_.overflow == Overflow::drop_oldest;
+        const bool shed = overflow == Overflow::drop_oldest;
         (shed ? shed_ : expired_).fetch_add(1, std::memory_order_relaxed);
         give_up(displaced, shed ? Errc::shed : Errc::timed_out);
         return Submission::accepted();
     }
     if (answer == detail::Offer::taken) return Submission::accepted();
     if (answer == detail::Offer::closed) return refuse(Errc::closed, options);
-    if (options_.overflow == Overflow::caller_runs && !Frame::runs_own(this)) {
+    if (overflow == Overflow::caller_runs && !Frame::runs_own(this)) {
         return run_here(std::forward<F>(f), options);
     }
     return refuse(Errc::queue_full, options);
@@ -248,7 +259,9 @@ Submission WorkerPool<Observer, Now>::submit_wait(
             default:
                 return refuse(Errc::queue_full, options);
         }
-        std::optional<bool> queued = waiter.wait(stop, wait_limit(options));
+        const detail::PoolSettings& settings = queue_->settings();
+        std::optional<bool> queued =
+            waiter.wait(stop, settings.end_of_wait(options.deadline, now_));
         if (!queued) {
             if (queue_->withdraw(waiter)) {
                 const bool stopped = stop.stop_requested();
@@ -267,19 +280,6 @@ Submission WorkerPool<Observer, Now>::refuse(
     refused_.fetch_add(1, std::memory_order_relaxed);
     detail::notify(observer_, TaskRefused{why, options.priority, options.correlation_id});
     return Submission::refused(why);
-}
-
-template <class Observer, class Now>
-TimePoint WorkerPool<Observer, Now>::wait_limit(const TaskOptions& options
-) const noexcept {
-    // The deadline is an instant of `Now`, the wait is measured by the clock.
-    std::chrono::nanoseconds wait = options_.max_wait;
-    if (options.deadline != TimePoint::max()) {
-        const TimePoint now = now_();
-        if (options.deadline <= now) return TimePoint::min();
-        if (now >= TimePoint{}) wait = std::min(wait, options.deadline - now);
-    }
-    return detail::instant_in(wait);
 }
 
 template <class Observer, class Now>
@@ -336,7 +336,7 @@ DrainReport WorkerPool<Observer, Now>::drain(TimePoint deadline) {
             report.unstarted.push_back(std::move(task));
         }
         unstarted_.fetch_add(report.unstarted.size(), std::memory_order_relaxed);
-        crew_.wait_until(detail::instant_in(options_.stop_grace));
+        crew_.wait_until(detail::instant_in(queue_->settings().stop_grace()));
     }
     const detail::TaskCounts after = counts();
     report.completed = after.completed - before.completed;

@@ -12,8 +12,10 @@
 #include <chrono>
 #include <cstdint>
 #include <latch>
+#include <memory>
 #include <string>
 #include <system_error>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -125,6 +127,39 @@ TEST_CASE("docs: a drain hands back what it could not start") {
     //]
     CHECK(store == std::vector<std::string>{"mail-7"});
     CHECK(report.cancelled == 1);
+}
+
+TEST_CASE("docs: a pool is changed in use, and replaced by a larger one") {
+    auto pool = std::make_shared<WorkerPool<>>(WorkerPoolOptions{.threads = 1});
+    std::latch started{1};
+    REQUIRE(pool->try_submit([&](const TaskContext& task) {
+        started.count_down();
+        while (!task.stop.stop_requested()) std::this_thread::yield();
+    }));
+    started.wait();
+    std::atomic<int> done{0};
+    REQUIRE(pool->try_submit([&] { ++done; }));
+    std::string log;
+    const auto grace = 0s;
+    //[reconfigure
+    WorkerPoolOptions options = pool->options();
+    options.overflow = Overflow::caller_runs;
+    pool->reconfigure(options);
+    //]
+    CHECK(pool->options().overflow == Overflow::caller_runs);
+    //[replace
+    options.threads = 4;
+    auto larger = std::make_shared<WorkerPool<>>(options);
+    // From here on everybody submits to the larger one.
+    DrainReport report = pool->drain(Clock::now() + grace);
+    for (QueuedTask& task : report.unstarted) {
+        const Submission s = larger->submit_wait(std::move(task.task), task.options());
+        if (!s) log += "lost: " + s.error().message();
+    }
+    //]
+    CHECK(larger->drain(TimePoint::max()).clean());
+    CHECK(done == 1);
+    CHECK(log.empty());
 }
 
 TEST_CASE("docs: an observer sees what a pool does") {

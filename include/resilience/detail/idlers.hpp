@@ -19,9 +19,6 @@ namespace resilience::detail {
 /// @ref IdleWord.
 class Idlers {
 public:
-    /// @param spin How long one worker at a time looks for work before it sleeps.
-    explicit Idlers(std::chrono::nanoseconds spin) noexcept : spin_{spin} {}
-
     /// To be called after work was published; wakes a sleeper if nobody searches.
     void work_added() noexcept {
         // One load when everybody is busy or somebody searches already.
@@ -39,14 +36,17 @@ public:
         and calls @ref work_added if so.
 
         @param searching Whether this worker searched.
+        @param spin How long it looks for work before it sleeps, unless another one does.
         @param has_work Tells whether there is work, or no more will come.
         @return Whether this worker searches now.
     */
     template <class HasWork>
-    bool rest(bool searching, const HasWork& has_work) noexcept {
-        if (spin_.count() > 0) {
+    bool rest(
+        bool searching, std::chrono::nanoseconds spin, const HasWork& has_work
+    ) noexcept {
+        if (spin.count() > 0) {
             searching = searching || update([](IdleWord w) { return on_search(w); });
-            if (searching && look_around(has_work)) return true;
+            if (searching && look_around(spin, has_work)) return true;
         }
         update([searching](IdleWord w) { return on_rest(w, searching); });
         if (has_work() && update([](IdleWord w) { return on_stay(w); })) return false;
@@ -81,8 +81,10 @@ private:
     }
 
     template <class HasWork>
-    bool look_around(const HasWork& has_work) const noexcept {
-        const TimePoint end = Clock::now() + spin_;
+    static bool look_around(
+        std::chrono::nanoseconds spin, const HasWork& has_work
+    ) noexcept {
+        const TimePoint end = Clock::now() + spin;
         do {
             for (int i = 0; i < 16; ++i) {
                 if (has_work()) return true;
@@ -106,7 +108,6 @@ private:
         if (wake_ups_ > 0) --wake_ups_;
     }
 
-    const std::chrono::nanoseconds spin_;
     // A wake-up needs both: they share a cache line.
     alignas(64) Atomic<std::uint32_t> word_{0};
     std::uint32_t wake_ups_ = 0;  // given and not yet taken; guarded by mutex_

@@ -6,6 +6,7 @@
 #include <resilience/worker_pool_options.hpp>
 
 #include <resilience/detail/idlers.hpp>
+#include <resilience/detail/pool_settings.hpp>
 #include <resilience/detail/priority_law.hpp>
 #include <resilience/detail/short_lock.hpp>
 #include <resilience/detail/space_waiter.hpp>
@@ -43,21 +44,28 @@ enum class Offer : std::uint8_t {
 class TaskQueue {
 public:
     explicit TaskQueue(const WorkerPoolOptions& options)
-        : max_waiting_{options.max_waiting},
-          overflow_{options.overflow},
+        : settings_{options},
           levels_{
               TaskLevel{options.capacity},
               TaskLevel{options.capacity},
-              TaskLevel{options.capacity}},
-          idlers_{options.spin} {}
+              TaskLevel{options.capacity}} {}
+
+    /// What its owner may change at any time.
+    PoolSettings& settings() noexcept { return settings_; }
+    const PoolSettings& settings() const noexcept { return settings_; }
 
     /** Adds what `make(QueuedTask*)` makes, if there is space.
 
+        @param overflow Whether another one is given up for it if there is none.
         @param displaced Becomes the task that was given up for the new one, if any.
     */
     template <class Make, class Now>
     Offer offer(
-        Priority priority, const Make& make, const Now& now, QueuedTask& displaced
+        Priority priority,
+        Overflow overflow,
+        const Make& make,
+        const Now& now,
+        QueuedTask& displaced
     ) noexcept {
         TaskLevel& level = at(priority);
         ResumedWaiters resumed;
@@ -66,7 +74,8 @@ public:
             if (level.closed) return Offer::closed;
             admit(level, resumed);
             const bool room = level.waiters.empty() && level.has_room();
-            const Offer answer = room ? Offer::taken : displace(level, now, displaced);
+            const Offer answer =
+                room ? Offer::taken : displace(level, overflow, now, displaced);
             if (answer != Offer::full) level.add(make);
             return answer;
         }();
@@ -100,7 +109,7 @@ public:
                 return Offer::taken;
             }
             if (!may_wait) return Offer::full;
-            if (level.waiters.size() >= max_waiting_) return Offer::crowded;
+            if (level.waiters.size() >= settings_.max_waiting()) return Offer::crowded;
             level.waiters.push_back(waiter);
             return Offer::waiting;
         }();
@@ -128,8 +137,9 @@ public:
                 return true;
             }
             if (finished()) return false;
-            searching =
-                idlers_.rest(searching, [this] { return may_have_task() || finished(); });
+            searching = idlers_.rest(searching, settings_.spin(), [this] {
+                return may_have_task() || finished();
+            });
             rested = true;
         }
     }
@@ -246,16 +256,18 @@ private:
         resumed.resume(true);
     }
 
-    /// Makes space as the options say. The level is locked.
+    /// Makes space as `overflow` says. The level is locked.
     template <class Now>
-    Offer displace(TaskLevel& level, const Now& now, QueuedTask& displaced) noexcept {
-        if (overflow_ == Overflow::drop_oldest) {
+    Offer displace(
+        TaskLevel& level, Overflow overflow, const Now& now, QueuedTask& displaced
+    ) noexcept {
+        if (overflow == Overflow::drop_oldest) {
             const std::lock_guard lock{consumers_};
             if (!level.has_task()) return Offer::taken;
             level.take_front(displaced);
             return Offer::taken_instead;
         }
-        if (overflow_ == Overflow::drop_expired) {
+        if (overflow == Overflow::drop_expired) {
             const TimePoint instant = now();
             const std::lock_guard lock{consumers_};
             if (level.take_expired(instant, displaced)) return Offer::taken_instead;
@@ -285,8 +297,7 @@ private:
         return false;
     }
 
-    const std::size_t max_waiting_;
-    const Overflow overflow_;
+    PoolSettings settings_;
     std::array<TaskLevel, priority_count> levels_;
 
     alignas(64) ShortLock consumers_;

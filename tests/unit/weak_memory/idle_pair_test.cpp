@@ -14,12 +14,12 @@ using namespace resilience::testing::weak;
 
 TEST_CASE("weak memory: of two idle workers each finds one of two tasks") {
     const Exploration all = explore([] {
-        detail::Idlers idlers{0ns};
+        detail::Idlers idlers;
         detail::Atomic<int> tasks{0};
         const auto has_work = [&] { return tasks.load(std::memory_order_seq_cst) > 0; };
         // As TaskQueue::take does it, after it has found nothing.
         const auto worker = [&] {
-            const bool searching = idlers.rest(false, has_work);
+            const bool searching = idlers.rest(false, 0ns, has_work);
             demand(tasks.fetch_sub(1) > 0, "whoever rests no more has a task");
             if (searching) idlers.found();
             if (has_work()) idlers.work_added();

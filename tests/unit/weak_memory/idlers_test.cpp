@@ -14,7 +14,7 @@ using namespace resilience::testing::weak;
 
 TEST_CASE("weak memory: no wake-up of an idle worker is lost") {
     const Exploration all = explore([] {
-        detail::Idlers idlers{0ns};
+        detail::Idlers idlers;
         detail::Atomic<int> published{0};
         run(
             {[&] {
@@ -26,7 +26,7 @@ TEST_CASE("weak memory: no wake-up of an idle worker is lost") {
                      return published.load(std::memory_order_seq_cst) == 1;
                  };
                  bool searching = false;
-                 while (!has_work()) searching = idlers.rest(searching, has_work);
+                 while (!has_work()) searching = idlers.rest(searching, 0ns, has_work);
              }}
         );
     });

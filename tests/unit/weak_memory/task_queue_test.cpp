@@ -28,6 +28,7 @@ detail::Offer offer(
     const TaskOptions options{.deadline = deadline};
     return queue.offer(
         options.priority,
+        queue.settings().overflow(),
         [&](QueuedTask* cell) { std::construct_at(cell, std::move(f), options); },
         [] { return TimePoint{}; },
         displaced
