@@ -210,21 +210,26 @@ private:
         {
             const std::unique_lock lock{mutex_, std::try_to_lock};
             if (!lock) return;
-            const auto fate =
-                law_.fate(state_, {due_, stale_, enough_}, sampler_.so_far(), now);
-            if (fate == detail::WindowFate::goes_on) {
-                if (now >= stale_.load()) stale_.store(law_.stale_from(now));
-                return;
+            const detail::WindowSpan span{due_, stale_, enough_};
+            const detail::LimitWindow seen = sampler_.so_far();
+            const std::uint32_t calls = in_flight(word_.load());
+            const auto fate = law_.fate(state_, span, seen, now);
+            if (law_.is_held_up(state_, span, seen, calls, now)) {
+                changed = adopt(law_.after_hold_up(state_, span, calls, now), now);
+            } else if (fate != detail::WindowFate::goes_on) {
+                changed = adopt(after(fate, sampler_.take(), now), now);
+            } else if (now >= span.stale) {
+                stale_.store(law_.stale_from(now));
             }
-            const detail::LimitWindow window = sampler_.take();
-            const bool counts = fate == detail::WindowFate::counts;
-            changed = adopt(
-                counts ? law_.after(state_, window, now)
-                       : law_.after_silence(state_, now),
-                now
-            );
         }
         tell(changed);
+    }
+
+    detail::AdaptiveState after(
+        detail::WindowFate fate, const detail::LimitWindow& window, TimePoint now
+    ) const noexcept {
+        const bool counts = fate == detail::WindowFate::counts;
+        return counts ? law_.after(state_, window, now) : law_.after_silence(state_, now);
     }
 
     LimitChanged adopt(const detail::AdaptiveState& next, TimePoint now) noexcept {

@@ -74,6 +74,10 @@ struct AdaptiveState {
     TimePoint probe_at = TimePoint::max();
     /// Whether it is being measured.
     bool probing = false;
+    /// How long a measurement waits for the calls of before it.
+    std::chrono::nanoseconds patience{0};
+    /// Calls of before it that it waits for no longer: it is made beside them.
+    std::uint32_t beside = 0;
     /// Windows in a row that left the limit at its floor.
     std::uint32_t at_floor = 0;
 
@@ -95,6 +99,9 @@ struct AdaptiveLaw {
     static constexpr int kLongest = 10;
     /// How many times as many calls measure a baseline as make a window: it is to last.
     static constexpr std::uint32_t kProbeFactor = 3;
+    /// How many times as long as calls take a measurement waits for those of before it:
+    /// until a few hundredths are left of what takes a random time.
+    static constexpr int kGrace = 4;
 
     AdaptiveLimitOptions options;
 
@@ -106,21 +113,53 @@ struct AdaptiveLaw {
     /// Calls that may be in flight.
     constexpr std::uint32_t limit(const AdaptiveState& s) const noexcept {
         const auto whole = static_cast<std::uint32_t>(s.limit);
-        return s.probing ? std::min(whole, options.probe) : whole;
+        if (!s.probing) return whole;
+        const std::uint64_t few = std::uint64_t{options.probe} + s.beside;
+        return static_cast<std::uint32_t>(std::min<std::uint64_t>(whole, few));
     }
 
     /// The window that begins now. While the baseline is measured, enough is enough.
     constexpr WindowSpan window(const AdaptiveState& s, TimePoint now) const noexcept {
-        const std::uint32_t enough = options.min_samples * (s.probing ? kProbeFactor : 1);
+        const TimePoint stale = stale_from(now);
+        if (!s.probing) {
+            return {saturated_add(now, options.window), stale, options.min_samples};
+        }
+        const bool waits = s.beside == 0 && s.patience.count() > 0;
         return {
-            s.probing ? now : saturated_add(now, options.window),
-            stale_from(now),
-            enough};
+            now,
+            waits ? std::min(stale, saturated_add(now, s.patience)) : stale,
+            options.min_samples * kProbeFactor};
     }
 
     /// When a window that was looked at is looked at again.
     constexpr TimePoint stale_from(TimePoint now) const noexcept {
         return saturated_add(now, kLongest * options.window);
+    }
+
+    /// Whether calls of before a measurement, which are in flight, have kept all others
+    /// out for as long as it waits for them.
+    constexpr bool is_held_up(
+        const AdaptiveState& s,
+        const WindowSpan& span,
+        const LimitWindow& w,
+        std::uint32_t in_flight,
+        TimePoint now
+    ) const noexcept {
+        const bool waited = s.probing && s.beside == 0 && s.patience.count() > 0 &&
+                            now >= saturated_add(span.due, s.patience);
+        return waited && w.samples + w.drops == 0 && in_flight >= limit(s);
+    }
+
+    /// The state after that: the calls in flight take so much longer than others that
+    /// they are no queue, and the measurement is made beside them. It is given up if it
+    /// could then last longer than one for which there are too few calls.
+    constexpr AdaptiveState after_hold_up(
+        AdaptiveState s, const WindowSpan& span, std::uint32_t in_flight, TimePoint now
+    ) const noexcept {
+        const auto longest = times(twice_as_many(s, span), s.patience / kGrace);
+        if (saturated_add(now, longest) > stale_from(span.due)) return measured(s, now);
+        s.beside = in_flight;
+        return s;
     }
 
     /// What becomes of a window in which that has ended which `w` tells. One that fills
@@ -136,6 +175,7 @@ struct AdaptiveLaw {
             return WindowFate::counts;
         }
         if (now < span.stale) return WindowFate::goes_on;
+        if (s.probing && now < stale_from(span.due)) return WindowFate::goes_on;
         if (s.probing && now >= longest_probe(s, span, w)) {
             return w.samples >= options.min_samples ? WindowFate::counts
                                                     : WindowFate::is_forgotten;
@@ -170,7 +210,7 @@ struct AdaptiveLaw {
         }
         // Calls that are not made prove nothing about a higher limit.
         if (next <= s.limit || in_use(s, w.peak)) s.limit = bounded(next);
-        return due(s, now);
+        return due(s, w, now);
     }
 
     /// The state after a window that is forgotten.
@@ -194,11 +234,27 @@ private:
     constexpr TimePoint longest_probe(
         const AdaptiveState& s, const WindowSpan& span, const LimitWindow& w
     ) const noexcept {
-        const std::int64_t calls = 2 * (span.enough / limit(s) + 1);
-        // A call that takes as long was dropped.
-        const auto call = std::min(std::max(s.baseline, w.mean), options.timeout);
-        if (call > std::chrono::nanoseconds::max() / calls) return TimePoint::max();
-        return saturated_add(span.due, call * calls);
+        return saturated_add(span.due, times(twice_as_many(s, span), typical(s, w)));
+    }
+
+    /// Twice as many calls as a measurement needs, if they are made one after the other.
+    constexpr std::int64_t twice_as_many(const AdaptiveState& s, const WindowSpan& span)
+        const noexcept {
+        return 2 * (span.enough / std::min(limit(s), options.probe) + 1);
+    }
+
+    /// How long a call takes; one that takes as long as the timeout was dropped.
+    constexpr std::chrono::nanoseconds typical(
+        const AdaptiveState& s, const LimitWindow& w
+    ) const noexcept {
+        return std::min(std::max(s.baseline, w.mean), options.timeout);
+    }
+
+    static constexpr std::chrono::nanoseconds times(
+        std::int64_t n, std::chrono::nanoseconds span
+    ) noexcept {
+        constexpr auto most = std::chrono::nanoseconds::max();
+        return span > most / n ? most : span * n;
     }
 
     constexpr double bounded(double limit) const noexcept {
@@ -234,17 +290,21 @@ private:
 
     constexpr AdaptiveState measured(AdaptiveState s, TimePoint now) const noexcept {
         s.probing = false;
+        s.patience = {};
+        s.beside = 0;
         s.at_floor = 0;
         s.probe_at = next_probe(now);
         return s;
     }
 
     /// Begins to measure when it is time, or when the limit stays at its floor.
-    constexpr AdaptiveState due(AdaptiveState s, TimePoint now) const noexcept {
+    constexpr AdaptiveState due(AdaptiveState s, const LimitWindow& w, TimePoint now)
+        const noexcept {
         const bool low = s.limit <= static_cast<double>(options.floor);
         s.at_floor = low ? s.at_floor + 1 : 0;
         const bool lost = s.at_floor >= kPatience && s.probe_at != TimePoint::max();
         s.probing = now >= s.probe_at || lost;
+        if (s.probing) s.patience = times(kGrace, typical(s, w));
         return s;
     }
 

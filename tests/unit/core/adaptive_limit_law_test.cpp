@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdint>
+#include <limits>
 
 using namespace std::chrono_literals;
 using namespace resilience;
@@ -229,4 +230,88 @@ TEST_CASE("calls that are few of themselves measure, and no probe is made for th
     // These are few because more are refused.
     s.limit = 3;
     CHECK(law.after(s, few(10, 3, 20ms), kStart + 18s).baseline == 12ms);
+}
+
+TEST_CASE("a measurement that calls of before hold up is made beside them") {
+    const AdaptiveLaw law{{.initial = 75}};
+    AdaptiveState s = law.first(kStart - 30s);
+    s.baseline = 5ms;
+    s = law.after(s, busy(4ms), kStart);
+    REQUIRE(s.probing);
+    REQUIRE(law.limit(s) == 3);
+    // It waits for four times as long as calls take.
+    const auto span = law.window(s, kStart);
+    const TimePoint end = kStart + 20ms;
+    CHECK(span.stale == end);
+    const LimitWindow none;
+    CHECK(law.is_held_up(s, span, none, 3, end));
+    CHECK_FALSE(law.is_held_up(s, span, none, 25, end - 1ns));
+    CHECK_FALSE(law.is_held_up(s, span, none, 2, end));
+    CHECK_FALSE(law.is_held_up(s, span, few(1, 3), 25, end));
+    CHECK_FALSE(law.is_held_up(s, span, {.drops = 1}, 25, end));
+    CHECK(law.fate(s, span, few(9, 1), end) == WindowFate::goes_on);
+    CHECK(law.fate(s, span, few(9, 1), kStart + 1s) == WindowFate::is_forgotten);
+
+    s = law.after_hold_up(s, span, 25, end);
+    CHECK(s.probing);
+    CHECK(law.limit(s) == 28);
+    const auto beside = law.window(s, end);
+    CHECK(beside.stale == end + 1s);
+    CHECK(beside.enough == 30);
+    CHECK_FALSE(law.is_held_up(s, beside, none, 28, end + 1s));
+    CHECK(
+        law.fate(s, beside, few(9, 28, 200ms), end + 4400ms - 1ns) == WindowFate::goes_on
+    );
+    CHECK(
+        law.fate(s, beside, few(9, 28, 200ms), end + 4400ms) == WindowFate::is_forgotten
+    );
+    AdaptiveState low = s;
+    low.limit = 20;
+    CHECK(law.limit(low) == 20);
+    s = law.after(s, busy(6ms), end + 50ms);
+    CHECK_FALSE(s.probing);
+    CHECK(s.baseline == 6ms);
+    CHECK(s.beside == 0);
+}
+
+TEST_CASE("a measurement that is held up is given up where it would last too long") {
+    const AdaptiveLaw law{{.initial = 75}};
+    const auto held_up = [&](std::chrono::nanoseconds call) {
+        AdaptiveState s = law.first(kStart - 30s);
+        s.baseline = call;
+        s = law.after(s, busy(call), kStart);
+        REQUIRE(s.probing);
+        return law.after_hold_up(s, law.window(s, kStart), 25, kStart + 4 * call);
+    };
+    // Four times to wait, and 22 to measure, within ten windows.
+    CHECK(held_up(38ms).probing);
+    const AdaptiveState s = held_up(39ms);
+    CHECK_FALSE(s.probing);
+    CHECK(s.baseline == 39ms);
+    CHECK(s.probe_at == kStart + 156ms + 30s);
+}
+
+TEST_CASE("a measurement waits for calls of before by what calls take of late") {
+    const AdaptiveLaw law{{.probe_every = 1s}};
+    const auto patience = [&](std::chrono::nanoseconds baseline, const LimitWindow& w) {
+        AdaptiveState s = law.first(kStart);
+        s.baseline = baseline;
+        return law.after(s, w, kStart + 1s).patience;
+    };
+    CHECK(patience(5ms, busy(10ms)) == 40ms);
+    CHECK(patience(5ms, busy(1h)) == 20s);
+    CHECK(patience(std::chrono::nanoseconds::max(), busy(1ms)) == 20s);
+    // As long as nothing is known of them it waits for no time of theirs.
+    AdaptiveState s = law.first(kStart);
+    s = law.after(s, {.drops = 100, .peak = 20}, kStart + 1s);
+    REQUIRE(s.probing);
+    const auto span = law.window(s, kStart + 1s);
+    CHECK(span.stale == kStart + 2s);
+    CHECK_FALSE(law.is_held_up(s, span, {}, 20, kStart + 1h));
+    // It is no longer than before for calls that are slower than ten windows.
+    s.patience = 2s;
+    CHECK(law.window(s, kStart).stale == kStart + 1s);
+    const AdaptiveLaw all{{.probe = std::numeric_limits<std::uint32_t>::max()}};
+    s.beside = 20;
+    CHECK(all.limit(s) == 18);
 }
