@@ -2,6 +2,7 @@
 #ifndef RESILIENCE_ASIO_BULKHEAD_HPP
 #define RESILIENCE_ASIO_BULKHEAD_HPP
 
+#include <resilience/asio/detail/waiting_place.hpp>
 #include <resilience/asio/initiate.hpp>
 #include <resilience/asio/result.hpp>
 #include <resilience/asio/timer.hpp>
@@ -10,14 +11,15 @@
 
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/append.hpp>
-#include <boost/asio/associated_allocator.hpp>
 #include <boost/asio/associated_cancellation_slot.hpp>
 #include <boost/asio/async_result.hpp>
 #include <boost/asio/cancellation_type.hpp>
 #include <boost/asio/deferred.hpp>
+#include <boost/asio/dispatch.hpp>
 #include <boost/asio/post.hpp>
 
 #include <algorithm>
+#include <atomic>
 #include <memory>
 #include <optional>
 #include <utility>
@@ -42,8 +44,11 @@ class AsyncWaiter final : public BulkheadWaiter {
 public:
     using Slot = typename Guard::Slot;
 
-    AsyncWaiter(Guard& guard, Handler handler)
-        : guard_(guard), timer_(executor_of(handler)), handler_(std::move(handler)) {}
+    AsyncWaiter(WaitingPlace place, Guard& guard, Handler handler)
+        : place_(std::move(place)),
+          guard_(guard),
+          timer_(place_.executor),
+          handler_(std::move(handler)) {}
 
     /// A context that is destroyed leaves nothing behind in the bulkhead.
     ~AsyncWaiter() {
@@ -53,6 +58,13 @@ public:
     }
 
     static void start(const std::shared_ptr<AsyncWaiter>& self, TimePoint deadline) {
+        if (!self->place_.own) return begin(self, deadline);
+        // The timer may end before the wait for a slot has begun, on another thread.
+        net::dispatch(self->place_.executor, [self, deadline] { begin(self, deadline); });
+    }
+
+private:
+    static void begin(const std::shared_ptr<AsyncWaiter>& self, TimePoint deadline) {
         auto slot = net::get_associated_cancellation_slot(*self->handler_);
         if (slot.is_connected()) {
             slot.assign([weak = std::weak_ptr{self}](net::cancellation_type type) {
@@ -68,22 +80,19 @@ public:
         if (!may_end(self->guard_.enlist(*self, deadline, now))) self->timer_.cancel();
     }
 
-private:
     /// Whoever ended the wait is the only one to come here.
     void wake() noexcept override { timer_.cancel(); }
 
     void cancel() {
-        cancelled_ = true;
+        cancelled_.store(true, std::memory_order_relaxed);
         if (guard_.end(*this, WaitEnd::cancelled)) timer_.cancel();
     }
 
     static void complete(std::shared_ptr<AsyncWaiter> self) {
-        auto slot = net::get_associated_cancellation_slot(*self->handler_);
-        if (slot.is_connected()) slot.clear();
+        leave_slot(self->place_, *self->handler_);
+        const bool cancelled = self->cancelled_.load(std::memory_order_relaxed);
         Result<Slot> result = result_of(self->guard_.settle(
-            *self,
-            self->cancelled_ ? WaitEnd::cancelled : WaitEnd::expired,
-            self->timer_.now()
+            *self, cancelled ? WaitEnd::cancelled : WaitEnd::expired, self->timer_.now()
         ));
         Handler handler = std::move(*self->handler_);
         self->handler_.reset();
@@ -91,10 +100,11 @@ private:
         std::move(handler)(std::move(result));
     }
 
+    const WaitingPlace place_;
     Guard& guard_;
     Timer timer_;
     std::optional<Handler> handler_;
-    bool cancelled_ = false;
+    std::atomic<bool> cancelled_{false};
 };
 
 /// Begins @ref async_acquire.
@@ -109,10 +119,9 @@ struct AcquireSlot {
             );
             return;
         }
-        const auto allocator = net::get_associated_allocator(handler);
         Waiter::start(
-            std::allocate_shared<Waiter>(
-                allocator, *guard, std::forward<Handler>(handler)
+            make_waiting<Waiter>(
+                waiting_place(handler), *guard, std::forward<Handler>(handler)
             ),
             deadline
         );
@@ -127,7 +136,8 @@ struct AcquireSlot {
     waits in Asio's system executor.
 
     @param deadline No wait is longer than `BulkheadOptions::max_wait`; one that would end
-        after this instant is cut short.
+        after this instant is cut short. A slot that is free is had also when it has
+        passed.
 
     @par Completion signature
     `void(Result<Bulkhead<...>::Slot>)`
@@ -140,7 +150,8 @@ struct AcquireSlot {
 
     @par Cancellation
     All types end the wait. A slot that was granted, and whose completion has not run yet,
-    is given back.
+    is given back. To be emitted in the executor of the handler; by any one thread if it
+    has none.
 
     @par Object lifetimes
     The bulkhead must outlive the operation, and the slot. A context may be destroyed

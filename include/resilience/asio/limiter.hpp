@@ -2,6 +2,7 @@
 #ifndef RESILIENCE_ASIO_LIMITER_HPP
 #define RESILIENCE_ASIO_LIMITER_HPP
 
+#include <resilience/asio/detail/waiting_place.hpp>
 #include <resilience/asio/initiate.hpp>
 #include <resilience/asio/result.hpp>
 #include <resilience/asio/timer.hpp>
@@ -11,15 +12,14 @@
 
 #include <resilience/detail/saturated_add.hpp>
 
-#include <boost/asio/associated_allocator.hpp>
 #include <boost/asio/associated_cancellation_slot.hpp>
 #include <boost/asio/async_result.hpp>
 #include <boost/asio/cancellation_type.hpp>
 #include <boost/asio/deferred.hpp>
 #include <boost/asio/post.hpp>
-#include <boost/asio/recycling_allocator.hpp>
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <concepts>
 #include <cstdint>
@@ -52,7 +52,8 @@ struct LimiterWait {
     /// default 1 s.
     std::chrono::nanoseconds max_wait = std::chrono::seconds{1};
 
-    /// The instant after which the call is of no use; none by default.
+    /// The instant after which a wait is of no use; none by default. As with a bulkhead,
+    /// what is there is had also when it has passed.
     TimePoint deadline = TimePoint::max();
 };
 
@@ -66,8 +67,11 @@ namespace detail {
 template <class Limiter, class Handler>
 class AsyncReservation {
 public:
-    AsyncReservation(Limiter& limiter, Handler handler)
-        : limiter_(limiter), timer_(executor_of(handler)), handler_(std::move(handler)) {}
+    AsyncReservation(WaitingPlace place, Limiter& limiter, Handler handler)
+        : place_(std::move(place)),
+          limiter_(limiter),
+          timer_(place_.executor),
+          handler_(std::move(handler)) {}
 
     AsyncReservation(const AsyncReservation&) = delete;
     AsyncReservation& operator=(const AsyncReservation&) = delete;
@@ -105,7 +109,7 @@ public:
 
 private:
     void cancel() {
-        cancelled_ = true;
+        cancelled_.store(true, std::memory_order_relaxed);
         timer_.cancel();
     }
 
@@ -122,7 +126,7 @@ private:
     /// Settles what became of the reservation.
     Result<void> end() {
         if (!reservation_) return fail(Errc::rate_limited, {}, reservation_.wait);
-        if (cancelled_) {
+        if (cancelled_.load(std::memory_order_relaxed)) {
             give_back();
             return fail(Errc::cancelled);
         }
@@ -131,19 +135,19 @@ private:
     }
 
     static void complete(std::shared_ptr<AsyncReservation> self) {
-        auto slot = net::get_associated_cancellation_slot(self->handler_);
-        if (slot.is_connected()) slot.clear();
+        leave_slot(self->place_, self->handler_);
         const Result<void> result = self->end();
         Handler handler = std::move(self->handler_);
         self.reset();
         std::move(handler)(result);
     }
 
+    const WaitingPlace place_;
     Limiter& limiter_;
     Timer timer_;
     Handler handler_;
     Reservation reservation_;
-    bool cancelled_ = false;
+    std::atomic<bool> cancelled_{false};
 };
 
 /// Begins @ref async_acquire.
@@ -153,11 +157,9 @@ struct AcquireTokens {
         Handler&& handler, Limiter* limiter, std::uint32_t n, LimiterWait wait
     ) const {
         using Waiter = AsyncReservation<Limiter, std::decay_t<Handler>>;
-        const auto allocator =
-            net::get_associated_allocator(handler, net::recycling_allocator<void>());
         Waiter::start(
-            std::allocate_shared<Waiter>(
-                allocator, *limiter, std::forward<Handler>(handler)
+            make_waiting<Waiter>(
+                waiting_place(handler), *limiter, std::forward<Handler>(handler)
             ),
             n,
             wait
@@ -175,7 +177,8 @@ struct AcquireTokens {
     is 0 by default, so that nobody waits; `LeakyBucketOptions::capacity`.
 
     Blocks no thread. Waits in the executor of the handler; one that has none waits in
-    Asio's system executor. Never completes within this call.
+    Asio's system executor. Never completes within this call. A deadline that has passed
+    forbids the wait, not what is there.
 
     @param n How many; for zero it completes at once.
     @param wait How long it may take. Who would have to wait longer is refused now.
@@ -193,6 +196,7 @@ struct AcquireTokens {
     @par Cancellation
     All types end the wait, as long as the completion has not run. What was promised goes
     back by the limiter's `refund`: of a leaky bucket, if nobody is behind in the queue.
+    To be emitted in the executor of the handler; by any one thread if it has none.
 
     @par Object lifetimes
     The limiter must outlive the operation. If the context is destroyed before, what was
@@ -221,11 +225,17 @@ auto async_acquire(
 }
 
 /// As above, and waits no longer than by default.
-template <ReservingLimiter Limiter, class CompletionToken = net::deferred_t>
+template <ReservingLimiter Limiter, class CompletionToken>
 requires(!std::same_as<std::remove_cvref_t<CompletionToken>, LimiterWait>) auto async_acquire(
-    Limiter& limiter, std::uint32_t n, CompletionToken&& token = {}
+    Limiter& limiter, std::uint32_t n, CompletionToken&& token
 ) {
     return async_acquire(limiter, n, LimiterWait{}, std::forward<CompletionToken>(token));
+}
+
+/// The same for the default token.
+template <ReservingLimiter Limiter>
+auto async_acquire(Limiter& limiter, std::uint32_t n) {
+    return async_acquire(limiter, n, LimiterWait{});
 }
 
 }  // namespace resilience

@@ -3,16 +3,21 @@
 #include <unit/asio/world.hpp>
 
 #include <boost/asio/bind_allocator.hpp>
+#include <boost/asio/bind_cancellation_slot.hpp>
 #include <boost/asio/bind_executor.hpp>
+#include <boost/asio/cancellation_signal.hpp>
 
 #include <doctest/doctest.h>
 
 #include <chrono>
 #include <cstddef>
 #include <functional>
+#include <future>
 #include <memory>
 #include <optional>
+#include <thread>
 #include <utility>
+#include <vector>
 
 namespace {
 
@@ -71,4 +76,56 @@ TEST_CASE("a slot that comes free as the wait for it begins is had at once") {
     CHECK(granted);
     CHECK(world.elapsed() == 0s);
     CHECK(bulkhead.snapshot().in_use == 0);
+}
+
+TEST_CASE("a slot that is free is had though the deadline has passed, and no wait begins"
+) {
+    World world;
+    Bulkhead bulkhead{{.limit = 1, .queue = 1, .max_wait = 1h}};
+    std::vector<Result<Bulkhead<>::Slot>> ends;
+    for (int i = 0; i < 2; ++i) {
+        async_acquire(
+            bulkhead,
+            TimePoint::min(),
+            net::bind_executor(
+                world.context.get_executor(),
+                [&](Result<Bulkhead<>::Slot> slot) { ends.push_back(std::move(slot)); }
+            )
+        );
+    }
+    world.time.run();
+    REQUIRE(ends.size() == 2);
+    CHECK(ends[0].has_value());
+    REQUIRE(ends[1].has_error());
+    CHECK(ends[1].error() == Errc::bulkhead_full);
+    CHECK(world.elapsed() == 0s);
+}
+
+TEST_CASE("waits for a slot without an executor end once, whatever thread ends them when"
+) {
+    Bulkhead bulkhead{{.limit = 1, .queue = 1, .max_wait = 30us}};
+    int granted = 0;
+    for (int i = 0; i < 500; ++i) {
+        std::optional held{bulkhead.try_acquire()};
+        REQUIRE(*held);
+        net::cancellation_signal signal;
+        std::promise<Result<Bulkhead<>::Slot>> end;
+        async_acquire(
+            bulkhead,
+            TimePoint::max(),
+            net::bind_cancellation_slot(
+                signal.slot(),
+                [&](Result<Bulkhead<>::Slot> slot) { end.set_value(std::move(slot)); }
+            )
+        );
+        std::this_thread::sleep_for(i % 40 * 1us);
+        if (i % 3 == 0) held.reset();
+        if (i % 3 == 1) signal.emit(net::cancellation_type::terminal);
+        const auto slot = end.get_future().get();
+        granted += slot.has_value();
+        signal.emit(net::cancellation_type::terminal);
+    }
+    CHECK(granted <= 167);
+    CHECK(bulkhead.snapshot().in_use == 0);
+    CHECK(bulkhead.snapshot().waiting == 0);
 }

@@ -15,9 +15,11 @@
 
 #include <chrono>
 #include <cstdint>
+#include <future>
 #include <memory>
 #include <optional>
 #include <stdexcept>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -297,6 +299,56 @@ TEST_CASE("waits for a limiter allocate nothing once the first ones are made") {
     );
     context.run();
     CHECK(made == 0);
+}
+
+TEST_CASE("a deadline that has passed forbids the wait, not what is there") {
+    Bucket world{kSlow};
+    const TimePoint start = world.time.now();
+    auto& there = world.acquire(1, {.deadline = TimePoint::min()});
+    auto& waits = world.acquire(1, {.deadline = TimePoint::min()});
+    world.time.run();
+    CHECK(admitted(there, start));
+    CHECK(refused(waits, 100ms));
+}
+
+TEST_CASE("waits without an executor end once each, whatever thread cancels them when") {
+    TokenBucket bucket{{.tokens = 1, .period = 20us, .burst = 1, .max_debt = 1'000'000}};
+    int had = 0;
+    int cancelled = 0;
+    for (int i = 0; i < 500; ++i) {
+        net::cancellation_signal signal;
+        std::promise<Result<void>> end;
+        async_acquire(
+            bucket,
+            1,
+            kLong,
+            net::bind_cancellation_slot(
+                signal.slot(), [&](Result<void> r) { end.set_value(std::move(r)); }
+            )
+        );
+        if (i % 2 == 0) std::this_thread::sleep_for(i % 50 * 1us);
+        signal.emit(net::cancellation_type::total);
+        const Result<void> result = end.get_future().get();
+        ++(result.has_value() ? had : cancelled);
+        CHECK((result.has_value() || result.error() == Errc::cancelled));
+        signal.emit(net::cancellation_type::total);
+    }
+    CHECK(had + cancelled == 500);
+}
+
+TEST_CASE("a limiter is waited for as long as by default, if nothing is said of it") {
+    Bucket world{kSlow};
+    int had = 0;
+    const auto begin = [&](auto operation) {
+        std::move(operation)(net::bind_executor(
+            world.context->get_executor(), [&](const Result<void>& r) { had += !!r; }
+        ));
+    };
+    begin(async_acquire(world.limiter, 1, {}));
+    begin(async_acquire(world.limiter, 1));
+    begin(async_acquire(world.limiter, 1, net::deferred));
+    world.time.run();
+    CHECK(had == 3);
 }
 
 TEST_CASE("a limiter is waited for without an executor, and by a future") {
