@@ -218,7 +218,7 @@ void Chaos<Outcome, Observer>::check(const ChaosOptions& options) {
     require(is_rate(options.fault_rate), "ChaosOptions::fault_rate must be 0 to 1");
     require(is_rate(options.outcome_rate), "ChaosOptions::outcome_rate must be 0 to 1");
     require(
-        options.fault >= Errc::unavailable && options.fault <= Errc::history_changed,
+        options.fault >= Errc::unavailable && options.fault <= last_errc,
         "ChaosOptions::fault must be one of the failures of Errc"
     );
     require(

@@ -74,6 +74,9 @@ enum class Errc {
     history_changed
 };
 
+/// The last value of @ref Errc: they are those from 1 to this.
+inline constexpr Errc last_errc = Errc::history_changed;
+
 /// The category of @ref Errc; one sentence for each value.
 inline const std::error_category& error_category() noexcept {
     class Category final : public std::error_category {

@@ -15,7 +15,8 @@ namespace resilience::testing {
 
     Give it to `Pipeline::with`; a pipeline keeps a copy, which works on the same clock.
     Waiting for the slot of a bulkhead moves the clock as well: to the end of the wait,
-    unless the slot came back meanwhile.
+    unless the slot came back meanwhile. Where neither `BulkheadOptions::max_wait` nor a
+    deadline bounds the wait, that is the end of time: `TimePoint::max()`.
 
     @par Thread safety
     Unsafe: for pipelines that one thread runs.

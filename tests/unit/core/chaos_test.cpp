@@ -70,12 +70,8 @@ TEST_CASE("chaos: an option out of range is refused by name, NaN too") {
         refused({.outcome_rate = bad}, "ChaosOptions::outcome_rate ");
         refused({.latency_rate = bad}, "ChaosOptions::latency_rate ");
     }
-    const auto after_last =
-        static_cast<Errc>(static_cast<int>(Errc::history_changed) + 1);
-    REQUIRE(
-        make_error_code(after_last).message() ==
-        make_error_code(static_cast<Errc>(9999)).message()
-    );
+    const auto after_last = static_cast<Errc>(static_cast<int>(last_errc) + 1);
+    CHECK_NOTHROW(Chaos{{.fault = last_errc}});
     for (const Errc bad :
          {Errc{}, after_last, static_cast<Errc>(9999), static_cast<Errc>(-1)}) {
         refused({.fault = bad}, "ChaosOptions::fault ");
