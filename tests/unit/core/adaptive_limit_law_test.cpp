@@ -312,6 +312,6 @@ TEST_CASE("a measurement waits for calls of before by what calls take of late") 
     s.patience = 2s;
     CHECK(law.window(s, kStart).stale == kStart + 1s);
     const AdaptiveLaw all{{.probe = std::numeric_limits<std::uint32_t>::max()}};
-    s.beside = 20;
+    s.beside = 5;
     CHECK(all.limit(s) == 18);
 }
