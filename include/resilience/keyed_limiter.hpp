@@ -11,6 +11,7 @@
 #include <resilience/detail/bucket_law.hpp>
 #include <resilience/detail/key_hash.hpp>
 #include <resilience/detail/keyed_law.hpp>
+#include <resilience/detail/live_settings.hpp>
 #include <resilience/detail/return_notes.hpp>
 #include <resilience/detail/slot_table.hpp>
 
@@ -26,6 +27,7 @@
 #include <random>
 #include <span>
 #include <stdexcept>
+#include <string>
 #include <utility>
 
 namespace resilience {
@@ -190,13 +192,48 @@ public:
     /// refunded. False if the key has no slot and finds none.
     bool reset(const LimitKey& key, TimePoint now = Clock::now()) noexcept;
 
+    /** Gives all keys another limit, at once.
+
+        Each key keeps what it has, and its limiter goes on at the new rate: a bucket
+       keeps its tokens, at most the new burst, and one that has rested for long enough
+       has what the new burst allows; a leaky bucket keeps what is in it. A step of the
+       clock that has begun is lost. What was reserved before can no longer be refunded,
+       and a group that is refused meanwhile may lose what it had taken. Windows keep what
+       was taken in them, and take it back.
+
+        Only the limit can be changed, and not to every one: a token costs as many of the
+        table's units as before. A rate that would need steps of more than 10 ms, or by
+       which the units would not last for ten years from `now` (ten times the rate of
+       construction always goes), is refused, and so is a burst beyond them, or another
+       length or offset of windows.
+
+        What is replaced, less than 400 bytes, is kept until the limiter is destroyed,
+       since calls may be reading it, so it is refused after a thousand times. Does
+       nothing if the options are those in force.
+
+        @throws std::invalid_argument Names the field of `options` that is out of range,
+       or that differs and cannot be changed: `keys`, `hash_key`, `memory`,
+            `limit.window`, `limit.offset`. Nothing has changed then.
+        @throws std::length_error The options were replaced 1,000 times; nothing has
+            changed then.
+        @throws std::bad_alloc
+
+        @par Thread safety
+        Safe; two changes at once take place in turn. Those who take meanwhile do so by
+       the old options or by the new ones, and never wait.
+    */
+    void reconfigure(const Options& options, TimePoint now = Clock::now());
+
+    /// The options that the limiter has.
+    Options options() const noexcept;
+
     /// Looks at up to 8192 slots to tell how full the table is.
     KeyedLimiterStats stats(TimePoint now = Clock::now()) const noexcept;
 
     /// The step in which the clock is read; see @ref TokenBucket::resolution.
     std::chrono::nanoseconds resolution(
     ) const noexcept requires std::same_as<Limiter, TokenBucket> {
-        return std::chrono::nanoseconds{law_.bucket().tick};
+        return std::chrono::nanoseconds{settings_.get().law.bucket().tick};
     }
 
 private:
@@ -212,18 +249,38 @@ private:
     static std::size_t make_groups(const Options& options);
     static detail::HashKey make_secret(const Options& options);
 
-    Moment moment(TimePoint now) const noexcept {
-        return law_.moment(detail::nanoseconds_of(now));
+    struct Settings {
+        typename Limiter::Options limit;
+        Law law;
+
+        /// What was in force before is not put in force again: it tells another time.
+        friend bool operator==(const Settings& a, const Settings& b) noexcept {
+            return a.limit == b.limit && a.law.same_as(b.law);
+        }
+    };
+
+    /// An instant, by the law that is in force.
+    struct Instant {
+        const Law& law;
+        Moment moment;
+
+        std::int64_t idle() const noexcept { return law.idle(moment); }
+    };
+
+    Instant instant(TimePoint now) const noexcept {
+        const Law& law = settings_.get().law;
+        return {law, law.moment(detail::nanoseconds_of(now))};
     }
     template <class Decide>
-    void update(std::uint64_t hash, Moment now, Decide decide) noexcept;
-    Admission take(std::uint64_t hash, std::uint32_t n, Moment now) noexcept;
+    void update(std::uint64_t hash, const Instant& now, Decide decide) noexcept;
+    Admission take(std::uint64_t hash, std::uint32_t n, const Instant& now) noexcept;
     Admission take_all(std::span<const KeyedRequest> requests, TimePoint now) noexcept;
     detail::ReturnNotes& notes(std::uint64_t hash) noexcept {
         return notes_[table_.first_group(hash) % kNotes];
     }
 
-    Law law_;
+    detail::LiveSettings<Settings> settings_;
+    const Options made_with_;
     detail::KeyHash hash_;
     Table table_;
     std::array<detail::ReturnNotes, kNotes> notes_{};  // by group

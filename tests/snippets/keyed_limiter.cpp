@@ -89,6 +89,19 @@ TEST_CASE("docs/keyed-limiter.md: batch") {
     CHECK(admitted == 64);
 }
 
+TEST_CASE("docs/keyed-limiter.md: reconfigure") {
+    const TimePoint now{1h};
+    KeyedLimiter limiter{{.limit = {.tokens = 10, .period = 1s, .burst = 10}}, now};
+    CHECK(limiter.try_acquire("ann", 4, now));
+    //[reconfigure
+    auto options = limiter.options();
+    options.limit = {.tokens = 50, .period = 1s, .burst = 100};
+    limiter.reconfigure(options, now);
+    CHECK(limiter.snapshot("ann", now).available == 6);
+    CHECK(limiter.snapshot("bob", now).available == 100);  // never seen
+    //]
+}
+
 #if defined(__linux__)
 TEST_CASE("docs/keyed-limiter.md: memory") {
     //[memory

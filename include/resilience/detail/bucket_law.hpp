@@ -261,6 +261,37 @@ struct BasicBucketLaw {
 
 using BucketLaw = BasicBucketLaw<Plain>;
 
+/// The law by which a tick earns `rate` units and a token costs `token`.
+/// @param divisor What tokens and period are multiples of.
+inline BucketLaw law_of_units(
+    const BucketPlan& plan,
+    std::int64_t rate,
+    std::int64_t token,
+    std::int64_t tick,
+    std::int64_t divisor
+) noexcept {
+    const std::int64_t units = plan.range.units;
+    const std::int64_t span = std::min(units / rate, units / tick - 1) * tick;
+    const Divisor by_rate{static_cast<std::uint64_t>(rate)};
+    const Divisor by_tick{static_cast<std::uint64_t>(tick)};
+    return {
+        .capacity = plan.burst * token,
+        .token = token,
+        .fine = tick == 1 ? span : 0,
+        .rate = static_cast<std::uint32_t>(rate),
+        .burst = plan.burst,
+        .rate_factor = by_rate.factor(),
+        .rate_shift = by_rate.shift(),
+        .tick = static_cast<std::uint32_t>(tick),
+        .most_ticks = BucketLaw::kLongestWait / tick,
+        .span = span,
+        .tick_factor = by_tick.factor(),
+        .tick_shift = by_tick.shift(),
+        .max_debt = plan.max_debt,
+        .divisor = static_cast<std::uint32_t>(divisor),
+        .generation = 0};
+}
+
 /// The law of a bucket such as planned.
 /// @throws std::invalid_argument Names the option that is out of range.
 inline BucketLaw make_bucket_law(const BucketPlan& plan) {
@@ -296,25 +327,7 @@ inline BucketLaw make_bucket_law(const BucketPlan& plan) {
             " in this period is too odd or too high a rate: choose a rounder one"
         );
     }
-    const std::int64_t span = std::min(range.units / rate, range.units / tick - 1) * tick;
-    const Divisor by_rate{static_cast<std::uint64_t>(rate)};
-    const Divisor by_tick{static_cast<std::uint64_t>(tick)};
-    return {
-        .capacity = plan.burst * range.grain * (whole / tick),
-        .token = range.grain * (whole / tick),
-        .fine = tick == 1 ? span : 0,
-        .rate = static_cast<std::uint32_t>(rate),
-        .burst = plan.burst,
-        .rate_factor = by_rate.factor(),
-        .rate_shift = by_rate.shift(),
-        .tick = static_cast<std::uint32_t>(tick),
-        .most_ticks = BucketLaw::kLongestWait / tick,
-        .span = span,
-        .tick_factor = by_tick.factor(),
-        .tick_shift = by_tick.shift(),
-        .max_debt = plan.max_debt,
-        .divisor = static_cast<std::uint32_t>(divisor),
-        .generation = 0};
+    return law_of_units(plan, rate, whole / tick * range.grain, tick, divisor);
 }
 
 }  // namespace resilience::detail

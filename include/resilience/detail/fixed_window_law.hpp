@@ -18,11 +18,12 @@ namespace resilience::detail {
 
 /** Decides for a counter that begins anew in each window.
 
-    The windows are laid end to end, `limit` places each, and the word is the place after
-    the last one taken: `index * limit + count`. A window that is full and the next one
-    that is empty are the same word, and mean the same. Windows in which nothing was taken
-    are skipped by a maximum, so states merge monotonically: for a clock that is late, the
-    window is over.
+    The windows are laid end to end, with places for the highest limit that one of this
+    length may have, and the word is the place after the last one taken: `index * places +
+    count`. So it means the same by every limit. A window of which all places are taken
+   and the next one that is empty are the same word, and mean the same. Windows in which
+    nothing was taken are skipped by a maximum, so states merge monotonically: for a clock
+    that is late, the window is over.
 */
 class FixedWindowLaw {
 public:
@@ -40,7 +41,9 @@ public:
         std::chrono::nanoseconds offset,
         const std::string& options
     )
-        : clock_{window, offset, options}, limit_{limit} {
+        : clock_{window, offset, options},
+          limit_{limit},
+          places_{std::min<std::int64_t>(window.count(), ~std::uint32_t{0})} {
         if (limit == 0 || limit > window.count()) {
             throw std::invalid_argument{
                 options +
@@ -54,20 +57,21 @@ public:
     Moment moment(std::int64_t ns) const noexcept { return clock_.moment(ns); }
 
     /// The latest word that is as good as none.
-    std::int64_t idle(Moment now) const noexcept { return now.index * limit_; }
+    std::int64_t idle(Moment now) const noexcept { return now.index * places_; }
 
     Taking take(std::int64_t word, std::uint32_t n, Moment now) const noexcept {
         const std::int64_t next = std::max(word, idle(now)) + n;
         if (next <= idle(now) + limit_) return {next, Admission::admit()};
         // No later than the next window, unless the clock is late.
-        const std::int64_t index = (next - 1) / limit_;
-        return {next, Admission::refuse(clock_.until(now, index, 0))};
+        const std::int64_t index = std::max(now.index, (word - 1) / places_);
+        const bool fits = word + n <= index * places_ + limit_;
+        return {next, Admission::refuse(clock_.until(now, index + (fits ? 0 : 1), 0))};
     }
 
     /// Gives back `n` places that were taken at `taken`, if their window is not over.
     std::int64_t undo(std::int64_t word, std::uint32_t n, Moment taken) const noexcept {
         const std::int64_t count = word - idle(taken);
-        return count >= n && count <= limit_ ? word - n : word;
+        return count >= n && count <= places_ ? word - n : word;
     }
 
     LimiterSnapshot snapshot(std::int64_t word, Moment now) const noexcept {
@@ -87,11 +91,11 @@ public:
         const FixedWindowLaw& old, std::int64_t word, const Start& start, std::int64_t at
     ) const noexcept {
         std::int64_t index = old.moment(at).index;
-        if (word > (index + 1) * old.limit_) {  // the change comes with a late clock
-            index = (word - 1) / old.limit_;
+        if (word > (index + 1) * old.places_) {  // the change comes with a late clock
+            index = (word - 1) / old.places_;
             at = old.clock_.begin_of(index);
         }
-        std::int64_t taken = std::max<std::int64_t>(word - index * old.limit_, 0);
+        std::int64_t taken = std::max<std::int64_t>(word - index * old.places_, 0);
         if (index == start.index) taken += start.beyond;
         const Moment now = moment(at);
         const std::int64_t counted = std::min<std::int64_t>(taken, limit_);
@@ -106,6 +110,7 @@ public:
 private:
     WindowClock clock_;
     std::uint32_t limit_;
+    std::int64_t places_;  // of a window
 };
 
 }  // namespace resilience::detail

@@ -29,29 +29,30 @@ detail::HashKey BasicKeyedLimiter<Limiter>::make_secret(const Options& options) 
 
 template <class Limiter>
 BasicKeyedLimiter<Limiter>::BasicKeyedLimiter(const Options& options, TimePoint now)
-    : law_{detail::keyed_law(options.limit, now)},
+    : settings_{Settings{options.limit, detail::keyed_law(options.limit, now)}},
+      made_with_{options},
       hash_{make_secret(options)},
-      table_{make_groups(options), law_, options.memory} {}
+      table_{make_groups(options), settings_.get().law, options.memory} {}
 
 template <class Limiter>
 template <class Decide>
 void BasicKeyedLimiter<Limiter>::update(
-    std::uint64_t hash, Moment now, Decide decide
+    std::uint64_t hash, const Instant& now, Decide decide
 ) noexcept {
-    if (!table_.update(hash, law_.idle(now), decide)) {
+    if (!table_.update(hash, now.idle(), decide)) {
         overflows_.fetch_add(1, std::memory_order_relaxed);
     }
 }
 
 template <class Limiter>
 Admission BasicKeyedLimiter<Limiter>::take(
-    std::uint64_t hash, std::uint32_t n, Moment now
+    std::uint64_t hash, std::uint32_t n, const Instant& now
 ) noexcept {
     if (n == 0) return Admission::admit();
-    if (n > law_.limit()) return Admission::refuse(Admission::never);
+    if (n > now.law.limit()) return Admission::refuse(Admission::never);
     Admission answer;
     update(hash, now, [&](std::int64_t word, std::int64_t& next) {
-        const detail::Taking taking = law_.take(word, n, now);
+        const detail::Taking taking = now.law.take(word, n, now.moment);
         next = taking.next;
         answer = taking.answer;
         return answer.admitted;
@@ -66,7 +67,7 @@ Admission BasicKeyedLimiter<Limiter>::try_acquire(
     const std::uint64_t hash = key.hash(hash_);
     table_.fetch(hash);
     table_.fetch_second(hash);
-    return take(hash, n, moment(now));
+    return take(hash, n, instant(now));
 }
 
 template <class Limiter>
@@ -74,7 +75,7 @@ std::size_t BasicKeyedLimiter<Limiter>::try_acquire_each(
     std::span<const KeyedRequest> requests, std::span<Admission> answers, TimePoint now
 ) noexcept {
     const std::size_t count = std::min(requests.size(), answers.size());
-    const Moment moment = this->moment(now);
+    const Instant instant = this->instant(now);
     std::array<std::uint64_t, kAhead> hashes{};
     const auto fetch = [&](std::size_t i) {
         const std::uint64_t hash = requests[i].key.hash(hash_);
@@ -87,7 +88,7 @@ std::size_t BasicKeyedLimiter<Limiter>::try_acquire_each(
     for (std::size_t i = 0; i < count; ++i) {
         const std::uint64_t hash = hashes[i % kAhead];
         if (count - i > kAhead) fetch(i + kAhead);
-        answers[i] = take(hash, requests[i].n, moment);
+        answers[i] = take(hash, requests[i].n, instant);
         admitted += answers[i].admitted ? 1 : 0;
     }
     return admitted;
@@ -98,15 +99,17 @@ Admission BasicKeyedLimiter<Limiter>::peek(
     const LimitKey& key, std::uint32_t n, TimePoint now
 ) noexcept {
     if (n == 0) return Admission::admit();
-    if (n > law_.limit()) return Admission::refuse(Admission::never);
-    return law_.take(table_.zero_of(key.hash(hash_)), n, moment(now)).answer;
+    const auto [law, moment] = instant(now);
+    if (n > law.limit()) return Admission::refuse(Admission::never);
+    return law.take(table_.zero_of(key.hash(hash_)), n, moment).answer;
 }
 
 template <class Limiter>
 LimiterSnapshot BasicKeyedLimiter<Limiter>::snapshot(
     const LimitKey& key, TimePoint now
 ) noexcept {
-    return law_.snapshot(table_.zero_of(key.hash(hash_)), moment(now));
+    const auto [law, moment] = instant(now);
+    return law.snapshot(table_.zero_of(key.hash(hash_)), moment);
 }
 
 template <class Limiter>
@@ -115,16 +118,17 @@ Reservation BasicKeyedLimiter<Limiter>::reserve(
 ) noexcept {
     Reservation r{.granted = true, .start = now};
     if (n == 0) return r;
-    if (n > law_.limit()) return {.wait = Admission::never};
+    const Instant instant = this->instant(now);
+    const Law& law = instant.law;
+    if (n > law.limit()) return {.wait = Admission::never};
     const std::uint64_t hash = key.hash(hash_);
-    const Moment moment = this->moment(now);
     const std::int64_t at = detail::nanoseconds_of(now);
-    update(hash, moment, [&](std::int64_t word, std::int64_t& next) {
-        const detail::Taking taking = law_.take(word, n, moment);
+    update(hash, instant, [&](std::int64_t word, std::int64_t& next) {
+        const detail::Taking taking = law.take(word, n, instant.moment);
         next = taking.next;
         r.granted = taking.answer.admitted;
         r.wait = taking.answer.retry_after;
-        r.receipt = law_.receipt(n, next, moment, at);
+        r.receipt = law.receipt(n, next, instant.moment, at);
         r.receipt.returned = notes(hash).returned();
         return r.granted;
     });
@@ -138,10 +142,11 @@ bool BasicKeyedLimiter<Limiter>::refund(
     if (!reservation.granted) return false;
     const std::uint64_t hash = key.hash(hash_);
     const std::int64_t at = detail::nanoseconds_of(now);
+    const Law& law = settings_.get().law;
     bool all = false;
     detail::ReturnNotes::Return mine{notes(hash)};
     const auto decide = [&](std::int64_t word, std::int64_t& next) {
-        const auto undoing = law_.undo(word, reservation.receipt, mine.by_others(), at);
+        const auto undoing = law.undo(word, reservation.receipt, mine.by_others(), at);
         mine.note(undoing.tokens);
         next = undoing.next;
         all = undoing.all;
@@ -160,10 +165,10 @@ template <class Limiter>
 std::chrono::nanoseconds BasicKeyedLimiter<Limiter>::charge(
     const LimitKey& key, std::uint32_t n, TimePoint now
 ) noexcept requires std::same_as<Limiter, TokenBucket> {
-    const Moment moment = this->moment(now);
+    const Instant instant = this->instant(now);
     std::chrono::nanoseconds repaid{0};
-    update(key.hash(hash_), moment, [&](std::int64_t word, std::int64_t& next) {
-        const detail::Taking taking = law_.charge(word, n, moment);
+    update(key.hash(hash_), instant, [&](std::int64_t word, std::int64_t& next) {
+        const detail::Taking taking = instant.law.charge(word, n, instant.moment);
         next = taking.next;
         repaid = taking.answer.retry_after;
         return taking.answer.admitted;
@@ -174,7 +179,7 @@ std::chrono::nanoseconds BasicKeyedLimiter<Limiter>::charge(
 template <class Limiter>
 bool BasicKeyedLimiter<Limiter>::reset(const LimitKey& key, TimePoint now) noexcept {
     const std::uint64_t hash = key.hash(hash_);
-    const std::int64_t idle = law_.idle(moment(now));
+    const std::int64_t idle = instant(now).idle();
     detail::ReturnNotes::Return mine{notes(hash)};
     const auto renew = [&](std::int64_t word, std::int64_t& next) {
         mine.note(detail::BucketLaw::kReset);
@@ -226,8 +231,32 @@ Admission BasicKeyedLimiter<Limiter>::take_all(
 }
 
 template <class Limiter>
+void BasicKeyedLimiter<Limiter>::reconfigure(const Options& options, TimePoint now) {
+    const auto keep = [](bool same, const std::string& field) {
+        if (same) return;
+        throw std::invalid_argument{
+            "KeyedLimiterOptions::" + field + " cannot be changed in use"};
+    };
+    keep(options.keys == made_with_.keys, "keys");
+    keep(options.hash_key == made_with_.hash_key, "hash_key");
+    keep(options.memory == made_with_.memory, "memory");
+    settings_.replace([&](const Settings& old) {
+        if (options.limit == old.limit) return old;
+        const std::int64_t at = detail::nanoseconds_of(now);
+        return Settings{options.limit, old.law.changed(options.limit, at)};
+    });
+}
+
+template <class Limiter>
+auto BasicKeyedLimiter<Limiter>::options() const noexcept -> Options {
+    Options now = made_with_;
+    now.limit = settings_.get().limit;
+    return now;
+}
+
+template <class Limiter>
 KeyedLimiterStats BasicKeyedLimiter<Limiter>::stats(TimePoint now) const noexcept {
-    const std::int64_t idle = law_.idle(moment(now));
+    const std::int64_t idle = instant(now).idle();
     const std::size_t groups = table_.groups();
     const std::size_t step = (groups - 1) / 1024 + 1;
     std::size_t seen = 0, used = 0;

@@ -22,7 +22,9 @@ namespace resilience::detail {
 /** Decides for a sliding window that is made of two fixed ones: the count of the one
     before is weighted with the part of it that the sliding window still covers.
 
-    The word is the number of the current window and the two counts, side by side. Weights
+    The word is the number of the current window and the two counts, side by side, in as
+    many bits as the length of the window leaves room for: so it means the same by every
+    limit, and a count may be above one that was lowered. Weights
     are counted in ticks of `2^shift` nanoseconds, so that the product of a weight and a
     count fits into 64 bits; they are rounded such that the window before weighs a little
     too much rather than too little.
@@ -47,8 +49,8 @@ public:
     )
         : clock_{window, std::chrono::nanoseconds{0}, options},
           limit_{limit},
-          bits_{static_cast<int>(std::bit_width(limit))} {
-        if (bits_ < 1 || bits_ > 31 || clock_.last_index() >> (63 - 2 * bits_) > 0) {
+          bits_{std::min(31, (63 - width_of(clock_.last_index())) / 2)} {
+        if (limit == 0 || width_of(limit) > bits_) {
             throw std::invalid_argument{
                 options +
                 "::limit must be at least 1, and less than the root of the window in "
@@ -77,7 +79,7 @@ public:
             return {word, Admission::refuse(wait_of_late(counts, n, now))};
         counts = moved_on(counts, now.index);
         const std::int64_t left = room(counts) - n;
-        if (left < 0 || left * ticks() < counts.before * weight(now)) {
+        if (left < 0 || left * ticks() < at_most_full(counts.before) * weight(now)) {
             return {word, Admission::refuse(wait(counts, n, now))};
         }
         counts.current += n;
@@ -98,7 +100,7 @@ public:
         if (counts.index <= now.index) {
             counts = moved_on(counts, now.index);
             const std::int64_t all = room(counts) * ticks();
-            const std::int64_t left = all - counts.before * weight(now);
+            const std::int64_t left = all - at_most_full(counts.before) * weight(now);
             if (left > 0) seen.available = static_cast<std::uint32_t>(left / ticks());
         }
         if (seen.available == limit_) return seen;
@@ -153,6 +155,10 @@ public:
     }
 
 private:
+    static constexpr int width_of(std::int64_t number) noexcept {
+        return static_cast<int>(std::bit_width(static_cast<std::uint64_t>(number)));
+    }
+
     Counts counts_of(std::int64_t word) const noexcept {
         const std::int64_t mask = (std::int64_t{1} << bits_) - 1;
         return {word >> (2 * bits_), (word >> bits_) & mask, word & mask};
@@ -171,6 +177,11 @@ private:
         return limit_ - counts.current;
     }
 
+    /// A window in which more was taken than the limit is now weighs as a full one.
+    std::int64_t at_most_full(std::int64_t count) const noexcept {
+        return std::min<std::int64_t>(count, limit_);
+    }
+
     /// Ticks of the window before that are still within the sliding one.
     std::int64_t weight(Moment now) const noexcept {
         return ticks() - (std::max<std::int64_t>(now.into, 0) >> shift_);
@@ -187,8 +198,10 @@ private:
     std::chrono::nanoseconds wait(const Counts& counts, std::uint32_t n, Moment now)
         const noexcept {
         const std::int64_t left = room(counts) - n;
-        if (left >= 0) return clock_.until(now, now.index, into(counts.before, left));
-        const std::int64_t later = into(counts.current, std::int64_t{limit_} - n);
+        const std::int64_t before = at_most_full(counts.before);
+        if (left >= 0) return clock_.until(now, now.index, into(before, left));
+        const std::int64_t current = at_most_full(counts.current);
+        const std::int64_t later = into(current, std::int64_t{limit_} - n);
         return clock_.until(now, now.index + 1, later);
     }
 

@@ -10,6 +10,10 @@ namespace resilience::testing {
 struct OvertakenLimit {
     TokenBucketOptions bucket;
     std::function<void()> in_undo;
+
+    friend bool operator==(const OvertakenLimit& a, const OvertakenLimit& b) {
+        return a.bucket == b.bucket;
+    }
 };
 
 struct OvertakenLimiter {
