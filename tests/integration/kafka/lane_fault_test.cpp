@@ -30,6 +30,7 @@ using kafka::detail::ChunkReports;
 using kafka::detail::Patience;
 using kafka::detail::RequestLedger;
 using kafka::detail::TransactionalClient;
+using kafka::detail::view_of;
 
 // librdkafka's own imitation of a cluster, for faults at a single request.
 class MockCluster {
@@ -121,7 +122,9 @@ public:
         const auto topic = client_.topic("t", patience_);
         REQUIRE(topic.has_value());
         const kafka::Message message{.topic = "t", .value = "x"};
-        REQUIRE(client_.produce(**topic, message, reports_.mark(0), patience_) == 0);
+        REQUIRE(
+            client_.produce(**topic, view_of(message), reports_.mark(0), patience_) == 0
+        );
         reports_.accept();
         REQUIRE(client_.await_reports(reports_, patience_).has_value());
         CHECK(reports_.is_complete());
