@@ -135,6 +135,7 @@ TEST_CASE("I1 to I8: each kind of request is cut, delayed and swallowed") {
 
 TEST_CASE("I7: an unparking that is killed in its transaction keeps no lane from relays"
 ) {
+    const Trial trial("unparking killed");
     Network network;
     auto options = network.world();
     options.lanes = 1;
@@ -165,6 +166,14 @@ TEST_CASE("I7: an unparking that is killed in its transaction keeps no lane from
     const auto again = run_outbox(world, {"unpark", "k"});
     CHECK_MESSAGE(again.code == 0, again.text);
     CHECK_MESSAGE(relay.end(), relay.log());
+    const auto lanes = world.verdict(parked);
+    CHECK_MESSAGE(lanes.is_clean(), lanes.text());
+    // What was brought back has no number of a lane.
+    TopicReader arrived(world.brokers(), world.topic());
+    auto verdict = world.verdict(arrived);
+    verdict.lane_faults = lanes.lane_faults;
+    MESSAGE(trial.figures("kills 2", verdict));
+    CHECK(verdict.is_clean());
     const auto verified = run_outbox(world, {"verify"});
     CHECK_MESSAGE(verified.code == 0, verified.text);
 }
