@@ -54,7 +54,7 @@ void EventWriters::work() {
 }
 
 net::awaitable<void> EventWriters::write(postgres::Pool& pool, std::size_t first) {
-    const Outbox outbox;
+    const Outbox outbox{{.lanes = options_.lanes}};
     net::steady_timer timer{co_await net::this_coro::executor};
     const auto step = static_cast<std::size_t>(options_.writers);
     for (std::size_t number = first; number < options_.most && !stopping_;

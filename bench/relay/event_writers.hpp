@@ -6,6 +6,7 @@
 
 #include <atomic>
 #include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <thread>
 
@@ -19,6 +20,8 @@ struct WriterOptions {
     double rate = 0;
     /// Transactions after which they end.
     std::size_t most = 0;
+    /// Lanes of the outbox. 1 to 64.
+    std::int16_t lanes = 4;
 };
 
 /** Writes transactions of one event each, numbered from 0, on a thread of its own.

@@ -4,7 +4,7 @@
 // PostgreSQL can take beside it.
 //
 // Run:    eval "$(scripts/services env)"; bench_relay_live [transactions a second]
-//         [seconds]
+//         [seconds] [lanes]
 // Prints: a bare producer's single commits; latencies at the rate; then for each five
 //         seconds of writing without pause the rate and the lag.
 #include "bench/median.hpp"
@@ -28,7 +28,6 @@ using std::chrono::seconds;
 using Milliseconds = std::chrono::duration<double, std::milli>;
 
 constexpr int partitions = 4;
-constexpr int lanes = 4;
 // Their latency is not counted: connections and topic are new to them.
 constexpr std::size_t warm_up = 500;
 
@@ -71,11 +70,21 @@ void print_use(const RelayProgram& relay, milliseconds before, seconds time) {
     );
 }
 
-void measure_latency(RelayBench& bench, double rate, seconds time, double bare) {
+e2e::Environment environment(const RelayBench& bench, int lanes) {
+    return {
+        {"RELAY_LANES", std::to_string(lanes)},
+        // Of each number of lanes and topic, which begin anew.
+        {"RELAY_OUTBOX", bench.topic()},
+        {"RELAY_FIRST", "everything"}};
+}
+
+void measure_latency(
+    RelayBench& bench, std::int16_t lanes, double rate, seconds time, double bare
+) {
     const auto count = static_cast<std::size_t>(rate * static_cast<double>(time.count()));
     std::vector<TimePoint> committed(count);
     std::vector<TimePoint> arrived(count);
-    RelayProgram relay{bench};
+    RelayProgram relay{bench, environment(bench, lanes)};
     relay.wait_until_ready(lanes);
     const auto cpu = relay.process().cpu_time();
     {
@@ -88,7 +97,7 @@ void measure_latency(RelayBench& bench, double rate, seconds time, double bare) 
             }};
         EventWriters writers{
             bench,
-            {.writers = 8, .rate = rate, .most = count},
+            {.writers = 8, .rate = rate, .most = count, .lanes = lanes},
             [&](std::size_t number, TimePoint now) { committed[number] = now; }};
         writers.join();
         if (!reader.wait_for(count, seconds{30})) throw std::runtime_error("events lack");
@@ -104,14 +113,15 @@ void measure_latency(RelayBench& bench, double rate, seconds time, double bare) 
     print_use(relay, cpu, time);
 }
 
-void measure_load(RelayBench& bench, seconds time) {
-    RelayProgram relay{bench};
+void measure_load(RelayBench& bench, std::int16_t lanes, seconds time) {
+    RelayProgram relay{bench, environment(bench, lanes)};
     relay.wait_until_ready(lanes);
     const auto cpu = relay.process().cpu_time();
     const CommittedReader reader{bench.brokers(), bench.topic(), partitions, {}};
     EventWriters writers{
-        bench, {.writers = 16, .most = std::size_t{1} << 40}, [](std::size_t, TimePoint) {
-        }};
+        bench,
+        {.writers = 16, .most = std::size_t{1} << 40, .lanes = lanes},
+        [](std::size_t, TimePoint) {}};
     constexpr seconds step{5};
     const auto began = Clock::now();
     for (auto part = step; part <= time; part += step) {
@@ -150,14 +160,15 @@ void measure_load(RelayBench& bench, seconds time) {
 int main(int argc, char** argv) try {
     const double rate = argc > 1 ? std::stod(argv[1]) : 500;
     const seconds time{argc > 2 ? std::stol(argv[2]) : 60};
+    const auto lanes = static_cast<std::int16_t>(argc > 3 ? std::stoi(argv[3]) : 4);
     RelayBench bench{"relay_live", partitions};
     bench.print_settings();
     const double bare = bare_commits(bench);
     bench.renew_topic(partitions);
-    measure_latency(bench, rate, time / 2, bare);
+    measure_latency(bench, lanes, rate, time / 2, bare);
     bench.renew_topic(partitions);
     bench.run_sql("TRUNCATE outbox_events");
-    measure_load(bench, time);
+    measure_load(bench, lanes, time);
     return 0;
 } catch (const std::exception& e) {
     std::fprintf(stderr, "bench_relay_live: %s\n", e.what());

@@ -203,9 +203,9 @@ public:
 
         Only the limit can be changed, and not to every one: a token costs as many of the
         table's units as before. A rate that would need steps of more than 10 ms, or by
-       which the units would not last for ten years from `now` (ten times the rate of
-       construction always goes), is refused, and so is a burst beyond them, or another
-       length or offset of windows.
+       which the units would not last for ten years from `now` (ten times the
+        rate of construction goes if that is a usual one), is refused, and so is a burst
+       beyond them, or another length or offset of windows.
 
         What is replaced, less than 400 bytes, is kept until the limiter is destroyed,
        since calls may be reading it, so it is refused after a thousand times. Does

@@ -23,8 +23,9 @@ namespace resilience {
 enum class Overflow : std::uint8_t {
     /// Refuses the task.
     reject,
-    /// Runs it on the submitting thread. A task that runs in this way, or on a worker,
-    /// may submit one that does so in turn; a third is refused.
+    /// Runs it on the submitting thread, which may be a worker. Refused if it is
+    /// submitted
+    /// by a task that runs in this way itself.
     caller_runs,
     /// Gives up the oldest task of the same priority, which is told `shed`.
     drop_oldest,

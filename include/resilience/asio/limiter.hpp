@@ -195,12 +195,15 @@ struct AcquireTokens {
 
     @par Cancellation
     All types end the wait, as long as the completion has not run. What was promised goes
-    back by the limiter's `refund`: of a leaky bucket, if nobody is behind in the queue.
+    back by the limiter's `refund`: of a leaky bucket, if nobody is behind in the queue;
+   of a token bucket, less what those behind were promised by, also if they are cancelled
+    too. So many waits that end together give back little, and those who come next wait as
+    if these had not ended.
     To be emitted in the executor of the handler; by any one thread if it has none.
 
     @par Object lifetimes
     The limiter must outlive the operation. If the context is destroyed before, what was
-    promised goes back.
+    promised goes back as if the wait were cancelled.
 
     @par Example
     @code

@@ -175,7 +175,8 @@ public:
         return idle.compare_exchange_strong(next, proposal) ? proposal : next;
     }
 
-    /** Puts another law in the place of the one in use, at the instant `at`.
+    /** Puts another law in the place of the one in use, at the instant `at`, or at that
+       of the last change if that is later: what was earned since is not earned again.
 
         @param translate `translate(old, level, law, from)` tells what a level, in units
        of the old law, is in units of the new one, which counts from the instant `from`;
@@ -192,7 +193,8 @@ public:
             // A clock that is older than all that the word can tell counts from there,
             // and no base is before the time limit.
             const std::int64_t used = bases_[word & kSides].load();
-            const std::int64_t from = std::max({at, used, earliest_change(law)});
+            const std::int64_t from =
+                std::max({at, used, earliest_change(law), changed_at_});
             // An empty bucket would have the same word after every other replacement.
             const std::int64_t differs =
                 law.generation % 0x10000 * std::int64_t{law.tick};
@@ -207,7 +209,10 @@ public:
             const std::int64_t ticks = ceil_div(from - base, law.tick);
             const std::int64_t zero = (ticks * law.rate - level + kSides) & ~kSides;
             const std::int64_t next = std::clamp(zero, -kUnit, 5 * kUnit - kGrain);
-            if (word_.compare_exchange_strong(word, next + side)) return;
+            if (word_.compare_exchange_strong(word, next + side)) {
+                changed_at_ = from;
+                return;
+            }
         }
     }
 
@@ -342,6 +347,7 @@ private:
     std::int8_t numbers_[kGrain]{0, 1, 2, 3};
     SharedBucketLaw laws_[2];
     Mutex replacing_;
+    std::int64_t changed_at_ = -kTimeLimit;  // nanoseconds; guarded by replacing_
 };
 
 }  // namespace resilience::detail
