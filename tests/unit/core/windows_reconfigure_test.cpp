@@ -344,3 +344,12 @@ TEST_CASE_TEMPLATE(
     CHECK(taken + window.snapshot(t0).available <= 20'000);
     CHECK(taken >= 19'993);
 }
+
+TEST_CASE("more than shorter windows have places for fills one of them, not the next") {
+    const TimePoint t{1h};
+    FixedWindow window{{.limit = 100, .window = 1s}};
+    REQUIRE(window.try_acquire(100, t));
+    window.reconfigure({.limit = 3, .window = 10ns}, t);
+    CHECK_FALSE(window.try_acquire(1, t));
+    CHECK(window.try_acquire(3, t + 10ns));
+}
