@@ -353,3 +353,18 @@ TEST_CASE("more than shorter windows have places for fills one of them, not the 
     CHECK_FALSE(window.try_acquire(1, t));
     CHECK(window.try_acquire(3, t + 10ns));
 }
+
+TEST_CASE(
+    "more than shorter windows have places for is in no later window of a sliding one"
+) {
+    const TimePoint t{1h};
+    SlidingWindow window{{.limit = 100, .window = 1s}};
+    REQUIRE(window.try_acquire(100, t));
+    window.reconfigure({.limit = 3, .window = 10ns}, t);
+    CHECK_FALSE(window.try_acquire(1, t));
+    SUBCASE("of what was taken in the current one") {}
+    SUBCASE("of what was taken in the one before") {
+        window.reconfigure({.limit = 2, .window = 10ns}, t + 10ns);
+    }
+    CHECK(window.try_acquire(2, t + 20ns));
+}
