@@ -10,6 +10,8 @@ namespace {
 using namespace std::chrono_literals;
 using resilience::TimePoint;
 using resilience::detail::idle_policy;
+using resilience::detail::idle_wait;
+using resilience::detail::LanePace;
 using resilience::detail::rest_until;
 
 constexpr TimePoint start{1h};
@@ -34,4 +36,27 @@ TEST_CASE("looks at an idle table become rarer by a fiftieth, up to the longest 
     CHECK(idle.delay(1, 0) == 1ms);
     CHECK(idle.delay(2, 0) == 1020us);
     CHECK(idle.delay(1000, 0) == 20ms);
+}
+
+TEST_CASE("idle lanes look as often as told, all but the first at one moment") {
+    for (const auto now : {TimePoint{}, TimePoint{1h + 7'777us}, TimePoint{-3ms}}) {
+        for (int lane = 0; lane < 64; ++lane) {
+            const auto first = now + idle_wait(20ms, 20ms, lane, now);
+            CHECK(first > now);
+            CHECK(first <= now + 20ms);
+            // As often from there, also when a look takes its time.
+            CHECK(idle_wait(20ms, 20ms, lane, first) == 20ms);
+            CHECK(idle_wait(20ms, 20ms, lane, first + 3ms) == 17ms);
+            const auto moment = (first.time_since_epoch() + 20ms) % 20ms;
+            CHECK(moment == (lane == 0 ? 0us : 1'500us));
+        }
+    }
+}
+
+TEST_CASE("waits that still grow are those of each lane, and begin anew with news") {
+    LanePace pace{1ms, 20ms, 3};
+    CHECK(pace.next(TimePoint{123us}) == 1ms);
+    CHECK(pace.next(TimePoint{123us}) == 1'020us);
+    pace.reset();
+    CHECK(pace.next(TimePoint{123us}) == 1ms);
 }

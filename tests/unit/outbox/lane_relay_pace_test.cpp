@@ -2,8 +2,6 @@
 // When the loop of one lane looks, waits, pauses, halts and stops; what it is given.
 #include "unit/outbox/lane_world.hpp"
 
-#include <src/outbox/idle_policy.hpp>
-
 #include <doctest/doctest.h>
 
 #include <stdexcept>
@@ -32,29 +30,6 @@ TEST_CASE("an idle lane looks ever less often, down to the poll interval") {
     CHECK(world.script.count("look") - looks == 50);
     CHECK(world.script.count("read") == 1);
     CHECK(world.script.count("commit 0") == 0);
-}
-
-TEST_CASE("idle lanes look as often as told, all but the first at one moment") {
-    using resilience::detail::idle_wait;
-    using resilience::detail::LanePace;
-    for (const auto start : {TimePoint{}, TimePoint{1h + 7'777us}, TimePoint{-3ms}}) {
-        for (int lane = 0; lane < 64; ++lane) {
-            const auto first = start + idle_wait(20ms, 20ms, lane, start);
-            CHECK(first > start);
-            CHECK(first <= start + 20ms);
-            // As often from there, also when a look takes its time.
-            CHECK(idle_wait(20ms, 20ms, lane, first) == 20ms);
-            CHECK(idle_wait(20ms, 20ms, lane, first + 3ms) == 17ms);
-            const auto moment = (first.time_since_epoch() + 20ms) % 20ms;
-            CHECK(moment == (lane == 0 ? 0us : 1'500us));
-        }
-    }
-    // Waits that still grow are those of each lane.
-    LanePace pace{1ms, 20ms, 3};
-    CHECK(pace.next(TimePoint{123us}) == 1ms);
-    CHECK(pace.next(TimePoint{123us}) == 1'020us);
-    pace.reset();
-    CHECK(pace.next(TimePoint{123us}) == 1ms);
 }
 
 TEST_CASE("other lanes' events do not keep an idle lane busy") {
