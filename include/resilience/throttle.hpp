@@ -12,6 +12,7 @@
 #include <resilience/detail/bucket_law.hpp>
 #include <resilience/detail/divisor.hpp>
 #include <resilience/detail/live_settings.hpp>
+#include <resilience/detail/sync.hpp>
 #include <resilience/detail/throttle_law.hpp>
 
 #include <algorithm>
@@ -247,7 +248,7 @@ private:
     // Replaces a bucket by `change` of it.
     template <class Change>
     void update(Turn at, Change change) noexcept {
-        std::atomic<std::uint64_t>& word = words_[at.bucket];
+        detail::Atomic<std::uint64_t>& word = words_[at.bucket];
         std::uint64_t seen = word.load(std::memory_order_relaxed);
         for (;;) {
             const std::uint64_t next = change(detail::ThrottleBucket::of(seen)).word();
@@ -274,7 +275,7 @@ private:
         return Permit{};
     }
 
-    alignas(64) std::array<std::atomic<std::uint64_t>, kBuckets> words_{};
+    alignas(64) std::array<detail::Atomic<std::uint64_t>, kBuckets> words_{};
     detail::LiveSettings<Settings> settings_;
     [[no_unique_address]] Observer observer_;
 };
