@@ -234,7 +234,7 @@ inline Reservation LeakyBucket::reserve(
     );
     Reservation r;
     const auto decide = [&](const View& view) {
-        const detail::SharedBucketLaw& law = view.law;
+        const detail::BucketLaw& law = view.law;
         r = {.wait = Admission::never};
         if (n > law.burst) return detail::Decision<bool>{false, 0, false};
         const std::int64_t next = law.taken(view.zero, view.now, n);

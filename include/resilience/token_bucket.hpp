@@ -281,7 +281,7 @@ inline Reservation TokenBucket::reserve(
     max_wait = std::clamp(max_wait, nanoseconds{0}, nanoseconds{longest});
     Reservation r;
     const auto decide = [&](const View& view) {
-        const detail::SharedBucketLaw& law = view.law;
+        const detail::BucketLaw& law = view.law;
         const detail::Decision<bool> refused{false, 0, false};
         r = {.wait = Admission::never, .start = now};
         if (n > law.burst) return refused;
@@ -337,7 +337,7 @@ inline bool TokenBucket::refund(const Reservation& reservation, TimePoint now) n
     detail::BucketNotes::Return mine{notes_};
     std::uint64_t tokens = 0;
     const auto decide = [&](const View& view) {
-        const detail::SharedBucketLaw& law = view.law;
+        const detail::BucketLaw& law = view.law;
         tokens = 0;
         if (receipt.generation != law.generation) {
             return detail::Decision<bool>{false, 0, false};

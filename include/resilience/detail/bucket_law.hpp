@@ -5,6 +5,7 @@
 #include <resilience/admission.hpp>
 #include <resilience/rate_limiter.hpp>
 
+#include <resilience/detail/bucket_numbers.hpp>
 #include <resilience/detail/divisor.hpp>
 
 #include <algorithm>
@@ -37,13 +38,6 @@ struct BucketPlan {
         std::string tokens = "tokens";
         std::string burst = "burst";
     } names = {};
-};
-
-/// Where the clock stands: whole units since an origin, and the time since that unit's
-/// tick.
-struct Moment {
-    std::int64_t units;
-    std::int64_t phase;
 };
 
 /// What has to be known of a taking to undo it.
@@ -82,9 +76,6 @@ constexpr std::int64_t nanoseconds_of(TimePoint t) noexcept {
     return within_time_limit(raw_nanoseconds_of(t));
 }
 
-template <class T>
-using Plain = T;
-
 /** Decides for a token bucket, in integers alone; every limiter that keeps buckets shares
    it.
 
@@ -95,35 +86,13 @@ using Plain = T;
 
     The state of a bucket is one number, its `zero`: the instant, in units, at which it
     was empty. The level is `now - zero`, at most `capacity`; below zero it is debt.
-
-    @tparam Field How the numbers are kept: as they are, or such that threads may replace
-        them.
 */
-template <template <class> class Field>
-struct BasicBucketLaw {
+struct BucketLaw : BucketNumbers<Plain> {
     /// Capacity and debt together stay below this many units.
     static constexpr std::int64_t kMostUnits = (std::int64_t{1} << 60) - 1;
     static constexpr std::int64_t kCoarsestTick = 10'000'000;
     /// Counts as returned tokens when a bucket is reset: nothing taken before comes back.
     static constexpr std::uint64_t kReset = std::uint64_t{1} << 40;
-    /// Stands for every wait of 146 years or more.
-    static constexpr std::int64_t kLongestWait = std::int64_t{1} << 62;
-
-    Field<std::int64_t> capacity;  // units of a full bucket
-    Field<std::int64_t> token;     // units that one token costs
-    Field<std::int64_t> fine;      // as span, if a tick is 1 ns; else 0
-    Field<std::uint32_t> rate;     // units that one tick earns
-    Field<std::uint32_t> burst;    // tokens of a full bucket
-    Field<std::uint64_t> rate_factor;
-    Field<std::int32_t> rate_shift;
-    Field<std::uint32_t> tick;       // nanoseconds
-    Field<std::int64_t> most_ticks;  // of the longest wait
-    Field<std::int64_t> span;        // nanoseconds that the clock may run
-    Field<std::uint64_t> tick_factor;
-    Field<std::int32_t> tick_shift;
-    Field<std::uint32_t> max_debt;    // tokens
-    Field<std::uint32_t> divisor;     // what tokens and period were reduced by
-    Field<std::uint32_t> generation;  // which law this is, of those a bucket has had
 
     /// The tick that contains `ns`, counted from the clock's epoch.
     constexpr std::int64_t tick_of(std::int64_t ns) const noexcept {
@@ -131,18 +100,6 @@ struct BasicBucketLaw {
         if (length == 1) return ns;
         const std::int64_t quotient = ns / length;
         return ns % length < 0 ? quotient - 1 : quotient;
-    }
-
-    /// Where the clock stands `since` nanoseconds after its origin, 0 to `span`.
-    constexpr Moment moment(std::int64_t since) const noexcept {
-        if (since <= fine) [[likely]]
-            return {since * rate, 0};
-        return moment_of_ticks(since);
-    }
-
-    constexpr Moment moment_of_ticks(std::int64_t since) const noexcept {
-        const std::int64_t whole = Divisor::divide(since, tick_factor, tick_shift);
-        return {whole * rate, since - whole * tick};
     }
 
     /// The zero as it counts now: a bucket that has been full for long is just full.
@@ -175,25 +132,11 @@ struct BasicBucketLaw {
         return level < token ? 0 : static_cast<std::uint32_t>(level / token);
     }
 
-    /// The whole ticks in which `units` arrive; they are not negative.
-    constexpr std::int64_t ticks(std::int64_t units) const noexcept {
-        return Divisor::divide(units, rate_factor, rate_shift);
-    }
-
     /// The least time in which `units` arrive, `phase` nanoseconds after a tick began.
     constexpr std::chrono::nanoseconds wait(std::int64_t units, std::int64_t phase)
         const noexcept {
         if (units <= 0) return std::chrono::nanoseconds{0};
-        return wait_of_ticks(ticks(units - 1) + 1, phase);
-    }
-
-    constexpr std::chrono::nanoseconds wait_of_ticks(
-        std::int64_t whole, std::int64_t phase
-    ) const noexcept {
-        if (tick == 1) [[likely]]
-            return std::chrono::nanoseconds{whole - phase};
-        const bool longest = whole > most_ticks;
-        return std::chrono::nanoseconds{longest ? kLongestWait : whole * tick - phase};
+        return wait_beyond(units - 1, phase);
     }
 
     /// Whether a taking that leaves `next` fits, and if not, for how long it does not.
@@ -259,8 +202,6 @@ struct BasicBucketLaw {
     }
 };
 
-using BucketLaw = BasicBucketLaw<Plain>;
-
 /// The law by which a tick earns `rate` units and a token costs `token`.
 /// @param divisor What tokens and period are multiples of.
 inline BucketLaw law_of_units(
@@ -274,22 +215,22 @@ inline BucketLaw law_of_units(
     const std::int64_t span = std::min(units / rate, units / tick - 1) * tick;
     const Divisor by_rate{static_cast<std::uint64_t>(rate)};
     const Divisor by_tick{static_cast<std::uint64_t>(tick)};
-    return {
-        .capacity = plan.burst * token,
-        .token = token,
-        .fine = tick == 1 ? span : 0,
-        .rate = static_cast<std::uint32_t>(rate),
-        .burst = plan.burst,
-        .rate_factor = by_rate.factor(),
-        .rate_shift = by_rate.shift(),
-        .tick = static_cast<std::uint32_t>(tick),
-        .most_ticks = BucketLaw::kLongestWait / tick,
-        .span = span,
-        .tick_factor = by_tick.factor(),
-        .tick_shift = by_tick.shift(),
-        .max_debt = plan.max_debt,
-        .divisor = static_cast<std::uint32_t>(divisor),
-        .generation = 0};
+    BucketLaw law;
+    law.capacity = plan.burst * token;
+    law.token = token;
+    law.fine = tick == 1 ? span : 0;
+    law.rate = static_cast<std::uint32_t>(rate);
+    law.burst = plan.burst;
+    law.rate_factor = by_rate.factor();
+    law.rate_shift = by_rate.shift();
+    law.tick = static_cast<std::uint32_t>(tick);
+    law.most_ticks = BucketLaw::kLongestWait / tick;
+    law.span = span;
+    law.tick_factor = by_tick.factor();
+    law.tick_shift = by_tick.shift();
+    law.max_debt = plan.max_debt;
+    law.divisor = static_cast<std::uint32_t>(divisor);
+    return law;
 }
 
 /// The law of a bucket such as planned.

@@ -5,6 +5,7 @@
 #include <resilience/detail/bucket_law.hpp>
 #include <resilience/detail/shared_bucket_law.hpp>
 #include <resilience/detail/sync.hpp>
+#include <resilience/detail/wrapping.hpp>
 
 #include <algorithm>
 #include <atomic>
@@ -20,6 +21,11 @@ struct Decision {
     Answer answer;
     std::int64_t next;  // the zero afterwards
     bool change;        // whether that is to be stored
+};
+
+/// What has nothing to announce.
+struct Unannounced {
+    void operator()() const noexcept {}
 };
 
 /// The numbers that the law of a bucket was made of.
@@ -47,9 +53,9 @@ public:
     static constexpr BucketRange kRange{
         .units = 2 * kUnit, .span = std::chrono::hours{2}, .grain = kGrain};
 
-    /// What one reading of the word says about one instant.
+    /// What the word says about one instant by its law, all of which belong together.
     struct View {
-        const SharedBucketLaw& law;
+        const BucketLaw& law;
         std::int64_t zero;
         std::int64_t now;
         std::int64_t phase;
@@ -71,42 +77,23 @@ public:
 
     std::int64_t word() const noexcept { return word_.load(); }
 
-    /// Calls `look(view)` for a view that was of one piece, and returns what that
-    /// returns.
+    /// Calls `look(view)` and returns what that returns.
     template <class Look>
     auto inspect(std::int64_t at, Look look) const noexcept {
-        for (;;) {
-            const std::int64_t word = word_.load(std::memory_order_acquire);
-            const auto seen = look(view(word, at));
-            if (word_.load(std::memory_order_relaxed) == word) return seen;
-        }
+        std::int64_t word = word_.load(std::memory_order_acquire);
+        const Reckoning by = reckoning(word);
+        return look(view(by, word, at));
     }
 
-    /// Calls `decide(view)` until the Decision that it returns is carried out, each time
-    /// for a view that was of one piece, and returns the answer.
-    template <class Decide>
-    auto update(std::int64_t at, Decide decide) noexcept {
+    /// Calls `decide(view)` until the Decision that it returns is carried out, and
+    /// returns the answer. Calls `announce()` before each attempt to carry out a change.
+    template <class Decide, class Announce = Unannounced>
+    auto update(std::int64_t at, Decide decide, Announce announce = {}) noexcept {
         std::int64_t word = word_.load(std::memory_order_acquire);
         for (;;) {
-            const View view = this->view(word, at);
+            const Reckoning by = reckoning(word);
+            const View view = this->view(by, word, at);
             const auto decision = decide(view);
-            if (decision.change && view.beyond) {
-                word = rebase(word, at);
-            } else if (decision.change ? exchange(word, decision.next) : unchanged(word)) {
-                return decision.answer;
-            }
-        }
-    }
-
-    /// The same, but calls `announce()` before each attempt to carry out a change, when
-    /// the view that was decided by is known to have been of one piece.
-    template <class Decide, class Announce>
-    auto update(std::int64_t at, Decide decide, Announce announce) noexcept {
-        std::int64_t word = word_.load(std::memory_order_acquire);
-        for (;;) {
-            const View view = this->view(word, at);
-            const auto decision = decide(view);
-            if (!unchanged(word)) continue;
             if (!decision.change) return decision.answer;
             if (view.beyond) {
                 word = rebase(word, at);
@@ -120,7 +107,7 @@ public:
     /// What the law in use was made of.
     BucketTerms terms() const noexcept {
         return inspect(0, [](const View& view) {
-            const BucketLaw law = view.law.load();
+            const BucketLaw& law = view.law;
             const std::int64_t whole = law.token / kGrain * law.tick;
             return BucketTerms{
                 .tokens = static_cast<std::uint32_t>(law.rate / kGrain * law.divisor),
@@ -130,19 +117,23 @@ public:
         });
     }
 
-    /// Takes `n` tokens, at least 1, or none: what is called most, laid out for speed.
+    /// Takes `n` tokens, at least 1, or none: what is called most, laid out for speed. Of
+    /// the law it reads what it needs when it needs it, so the numbers may be some of one
+    /// law and some of another until the word is found to be the same.
     Admission take(std::uint32_t n, std::int64_t at) noexcept {
         std::int64_t word = word_.load(std::memory_order_acquire);
         for (;;) {
             const Side side = side_of(word);
             const SharedBucketLaw& law = side.law;
-            const std::int64_t since = distance(side.base, at);
+            const std::int64_t since = (Wrapping{at} - side.base).value();
             if (n > law.burst) [[unlikely]]
                 return take_afar(n, at);
-            const std::int64_t cost = n * law.token;
+            const Wrapping cost = Wrapping{n} * law.token;
             Moment moment{0, 0};
+            // No base is beyond the time limit, so a difference that wraps around is
+            // never within a span.
             if (within(since, law.fine)) [[likely]] {
-                moment.units = since * law.rate;
+                moment.units = (Wrapping{since} * law.rate).value();
             } else if (within(since, law.span)) {
                 moment = law.moment_of_ticks(since);
             } else {
@@ -150,13 +141,13 @@ public:
             }
             // Units come in fours, of which the side's number is never a whole one: it
             // need not be known to find out what is missing.
-            const std::int64_t missing = word + cost - (moment.units + kGrain);
+            const std::int64_t missing = (cost + word - moment.units - kGrain).value();
             if (missing < 0) {
-                const std::int64_t full = moment.units + side.number - law.capacity;
-                if (exchange(word, std::max(word, full) + cost))
-                    return Admission::admit();
+                const Wrapping full = Wrapping{moment.units} + side.number - law.capacity;
+                const Wrapping next = cost + std::max(word, full.value());
+                if (exchange(word, next.value())) return Admission::admit();
             } else {
-                const auto wait = law.wait_of_ticks(law.ticks(missing) + 1, moment.phase);
+                const auto wait = law.wait_beyond(missing, moment.phase);
                 if (unchanged(word)) return Admission::refuse(wait);
             }
         }
@@ -166,10 +157,13 @@ public:
     /// already later than the base in use is a proposal of another thread: it is not
     /// changed again, so threads that rebase at once agree. An earlier one is returned if
     /// the word has changed.
-    std::int64_t propose_base(std::int64_t word, std::int64_t at) noexcept {
+    /// @param law By which `word` counts.
+    std::int64_t propose_base(
+        const BucketLaw& law, std::int64_t word, std::int64_t at
+    ) noexcept {
         const std::int64_t base = bases_[word & kSides].load();
         Atomic<std::int64_t>& idle = bases_[(word & kSides) ^ 1];
-        const std::int64_t proposal = base_before(law_of(word), at);
+        const std::int64_t proposal = base_before(law, at);
         std::int64_t next = idle.load();
         if (word_.load() != word || next > base) return next;
         return idle.compare_exchange_strong(next, proposal) ? proposal : next;
@@ -187,24 +181,24 @@ public:
         const std::lock_guard lock{replacing_};
         std::int64_t word = word_.load();
         const std::int64_t side = ~word & 2;
-        law.generation = law_of(word).generation + 1;
+        Reckoning before = reckoning(word);
+        law.generation = before.law.generation + 1;
         laws_[side / 2] = law;
         for (;;) {
             // A clock that is older than all that the word can tell counts from there,
             // and no base is before the time limit.
-            const std::int64_t used = bases_[word & kSides].load();
+            before.base = bases_[word & kSides].load();
             const std::int64_t from =
-                std::max({at, used, earliest_change(law), changed_at_});
+                std::max({at, before.base, earliest_change(law), changed_at_});
             // An empty bucket would have the same word after every other replacement.
             const std::int64_t differs =
                 law.generation % 0x10000 * std::int64_t{law.tick};
             const std::int64_t base = base_before(law, from) - differs;
             bases_[side] = base;
             bases_[side + 1] = base;
-            const View old = view(word, from);
+            const View old = view(before, word, from);
             const std::int64_t old_level = old.now - old.law.edge(old.zero, old.now);
-            const BucketLaw before = old.law.load();
-            const std::int64_t level = translate(before, old_level, law, from);
+            const std::int64_t level = translate(old.law, old_level, law, from);
             // A tick that has begun has been counted: the next one is the first to earn.
             const std::int64_t ticks = ceil_div(from - base, law.tick);
             const std::int64_t zero = (ticks * law.rate - level + kSides) & ~kSides;
@@ -220,13 +214,8 @@ private:
     static constexpr std::int64_t kSides = kGrain - 1;
     static constexpr std::int64_t kFar = 6 * kUnit;  // every bucket is full by then
 
-    const SharedBucketLaw& law_of(std::int64_t word) const noexcept {
-        return laws_[word >> 1 & 1];
-    }
-
     /// Where the range begins that has `at` in its middle.
-    template <class Law>
-    static std::int64_t base_before(const Law& law, std::int64_t at) noexcept {
+    static std::int64_t base_before(const BucketLaw& law, std::int64_t at) noexcept {
         return (law.tick_of(at) - law.span / law.tick / 2) * law.tick;
     }
 
@@ -255,14 +244,6 @@ private:
             laws_[kNumber / 2],
             bases_[kNumber].load(std::memory_order_acquire),
             numbers_[kNumber]};
-    }
-
-    // Any instant may be asked about. No base is beyond the time limit, so a difference
-    // that wraps around is never within a span.
-    static std::int64_t distance(std::int64_t base, std::int64_t at) noexcept {
-        return static_cast<std::int64_t>(
-            static_cast<std::uint64_t>(at) - static_cast<std::uint64_t>(base)
-        );
     }
 
     static bool within(std::int64_t since, std::int64_t span) noexcept {
@@ -295,24 +276,32 @@ private:
         });
     }
 
-    View view(std::int64_t word, std::int64_t at) const noexcept {
-        const Side side = side_of(word);
-        const std::int64_t since = distance(side.base, at);
-        if (!within(since, side.law.span)) [[unlikely]]
-            return view_afar(word, at);
-        const Moment moment = side.law.moment(since);
-        return {side.law, word, moment.units + side.number, moment.phase, false};
+    /// What a word counts by, all of one piece.
+    struct Reckoning {
+        BucketLaw law;
+        std::int64_t base;
+    };
+
+    /// What `word` counts by. If it has changed, `word` is then what it has become.
+    Reckoning reckoning(std::int64_t& word) const noexcept {
+        for (;;) {
+            const Side side = side_of(word);
+            const Reckoning found{side.law.load(), side.base};
+            if (unchanged(word)) return found;
+        }
     }
 
-    [[gnu::noinline]] View view_afar(std::int64_t word, std::int64_t at) const noexcept {
-        const SharedBucketLaw& law = law_of(word);
+    // Refers to the law of `by`: copying it takes longer than deciding.
+    static View view(const Reckoning& by, std::int64_t word, std::int64_t at) noexcept {
+        const BucketLaw& law = by.law;
         const std::int64_t side = word & kSides;
-        const std::int64_t since = within_time_limit(at) - bases_[side].load();
-        if (since < 0) {
+        const std::int64_t since = within_time_limit(at) - by.base;
+        if (since < 0) [[unlikely]] {
             // Older than anything the word can tell: empty until the oldest that it can.
-            return {law, std::max(word, side), side, std::max(since, -kTimeLimit / 2), 0};
+            const std::int64_t phase = std::max(since, -kTimeLimit / 2);
+            return {law, std::max(word, side), side, phase, false};
         }
-        if (since <= law.span) {
+        if (since <= law.span) [[likely]] {
             const Moment moment = law.moment(since);
             return {law, word, moment.units + side, moment.phase, false};
         }
@@ -328,12 +317,14 @@ private:
     // at the least, or two replacements of the law, and then finds the very same word
     // would be deceived.)
     [[gnu::noinline]] std::int64_t rebase(std::int64_t word, std::int64_t at) noexcept {
-        const SharedBucketLaw& law = law_of(word);
+        const std::int64_t decided = word;
+        const Reckoning by = reckoning(word);
+        if (word != decided) return word;
+        const BucketLaw& law = by.law;
         const std::int64_t side = word & kSides;
-        const std::int64_t base = bases_[side].load();
-        const std::int64_t next = propose_base(word, within_time_limit(at));
-        if (next <= base) return word_.load();
-        const std::int64_t ticks = (next - base) / law.tick;
+        const std::int64_t next = propose_base(law, word, within_time_limit(at));
+        if (next <= by.base) return word_.load();
+        const std::int64_t ticks = (next - by.base) / law.tick;
         std::int64_t translated = -kUnit;
         if (ticks <= kFar / law.rate) {
             translated = std::max(translated, word - side - ticks * law.rate);

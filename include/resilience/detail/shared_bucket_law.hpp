@@ -3,9 +3,13 @@
 #define RESILIENCE_DETAIL_SHARED_BUCKET_LAW_HPP
 
 #include <resilience/detail/bucket_law.hpp>
+#include <resilience/detail/bucket_numbers.hpp>
 #include <resilience/detail/sync.hpp>
 
 #include <atomic>
+#include <cstddef>
+#include <tuple>
+#include <utility>
 
 namespace resilience::detail {
 
@@ -24,33 +28,31 @@ private:
 
 /// The law of a bucket that may be given another one. Whoever reads it while it is
 /// replaced gets some of each, and has to find that out by other means.
-struct alignas(64) SharedBucketLaw : BasicBucketLaw<Published> {
-    void operator=(const BucketLaw& law) noexcept { assign(*this, law); }
+struct alignas(64) SharedBucketLaw : BucketNumbers<Published> {
+    void operator=(const BucketLaw& law) noexcept { write(law, Each{}); }
 
-    BucketLaw load() const noexcept {
-        BucketLaw law{};
-        assign(law, *this);
-        return law;
-    }
+    BucketLaw load() const noexcept { return read(Each{}); }
 
 private:
-    template <class To, class From>
-    static void assign(To& to, const From& from) noexcept {
-        to.capacity = from.capacity;
-        to.token = from.token;
-        to.fine = from.fine;
-        to.rate = from.rate;
-        to.burst = from.burst;
-        to.rate_factor = from.rate_factor;
-        to.rate_shift = from.rate_shift;
-        to.tick = from.tick;
-        to.most_ticks = from.most_ticks;
-        to.span = from.span;
-        to.tick_factor = from.tick_factor;
-        to.tick_shift = from.tick_shift;
-        to.max_debt = from.max_debt;
-        to.divisor = from.divisor;
-        to.generation = from.generation;
+    static constexpr std::size_t kNumbers =
+        std::tuple_size_v<decltype(all_of(std::declval<BucketLaw&>()))>;
+    using Each = std::make_index_sequence<kNumbers>;
+
+    template <std::size_t... I>
+    void write(const BucketLaw& law, std::index_sequence<I...>) noexcept {
+        const auto to = all_of(*this);
+        const auto from = all_of(law);
+        ((std::get<I>(to) = std::get<I>(from)), ...);
+    }
+
+    // Backwards: whoever finds a number replaced finds those before it replaced too.
+    template <std::size_t... I>
+    BucketLaw read(std::index_sequence<I...>) const noexcept {
+        BucketLaw law;
+        const auto to = all_of(law);
+        const auto from = all_of(*this);
+        ((std::get<kNumbers - 1 - I>(to) = std::get<kNumbers - 1 - I>(from)), ...);
+        return law;
     }
 };
 
