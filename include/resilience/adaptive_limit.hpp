@@ -12,6 +12,7 @@
 #include <resilience/detail/adaptive_law.hpp>
 #include <resilience/detail/limit_sampler.hpp>
 #include <resilience/detail/saturated_add.hpp>
+#include <resilience/detail/sync.hpp>
 
 #include <atomic>
 #include <cassert>
@@ -192,7 +193,8 @@ private:
         // What began under another load than the one to be measured is no measure of it.
         const bool counts = start >= counted_from_.load(std::memory_order_relaxed);
         if (sample != detail::LimitSample::none && counts) {
-            sampler_.add(sample, took, in_flight(before));
+            const auto longest = longest_.load(std::memory_order_relaxed);
+            sampler_.add(sample, took, longest, in_flight(before));
         }
         const bool filled = now >= due_.load(std::memory_order_relaxed) &&
                             sampler_.ends() >= enough_.load(std::memory_order_relaxed);
@@ -252,6 +254,7 @@ private:
         stale_.store(span.stale, std::memory_order_relaxed);
         enough_.store(span.enough, std::memory_order_relaxed);
         timeout_.store(law_.options.timeout, std::memory_order_relaxed);
+        longest_.store(law_.longest(state_), std::memory_order_relaxed);
         baseline_.store(state_.baseline, std::memory_order_relaxed);
         probing_.store(state_.probing, std::memory_order_relaxed);
     }
@@ -260,20 +263,21 @@ private:
         if (changed.from != changed.to) detail::notify(observer_, changed);
     }
 
-    alignas(64) std::atomic<Word> word_;
+    alignas(64) detail::Atomic<Word> word_;
 
     // What the end of a call looks at; of the options and the state.
-    alignas(64) std::atomic<TimePoint> due_{};
-    std::atomic<TimePoint> stale_{};
-    std::atomic<TimePoint> counted_from_{TimePoint::min()};
-    std::atomic<std::chrono::nanoseconds> timeout_{};
-    std::atomic<std::chrono::nanoseconds> baseline_{};
-    std::atomic<std::uint32_t> enough_{0};
-    std::atomic<bool> probing_{false};
+    alignas(64) detail::Atomic<TimePoint> due_{};
+    detail::Atomic<TimePoint> stale_{};
+    detail::Atomic<TimePoint> counted_from_{TimePoint::min()};
+    detail::Atomic<std::chrono::nanoseconds> timeout_{};
+    detail::Atomic<std::chrono::nanoseconds> longest_{};
+    detail::Atomic<std::chrono::nanoseconds> baseline_{};
+    detail::Atomic<std::uint32_t> enough_{0};
+    detail::Atomic<bool> probing_{false};
 
     alignas(64) detail::LimitSampler sampler_;
 
-    mutable std::mutex mutex_;  // guards the law and the state
+    mutable detail::Mutex mutex_;  // guards the law and the state
     detail::AdaptiveLaw law_;
     detail::AdaptiveState state_;
     [[no_unique_address]] Observer observer_;

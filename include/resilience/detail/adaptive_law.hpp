@@ -46,9 +46,12 @@ constexpr LimitSample sample_of(
 
 /// The calls that ended in a stretch of time.
 struct LimitWindow {
-    /// Calls whose duration counts, and its mean.
+    /// Calls whose duration counts, and its mean; what is longer than
+    /// @ref AdaptiveLaw::longest is cut off there.
     std::uint32_t samples = 0;
     std::chrono::nanoseconds mean{0};
+    /// What the mean would be more if nothing was cut off.
+    std::chrono::nanoseconds cut{0};
     /// Calls that were dropped.
     std::uint32_t drops = 0;
     /// Most calls in flight at once.
@@ -131,6 +134,18 @@ struct AdaptiveLaw {
             options.min_samples * kProbeFactor};
     }
 
+    /// What of the duration of a call counts: as much as makes the limit sink as fast as
+    /// it can if all calls take so long. So a few that take far longer do not stand for
+    /// the others.
+    constexpr std::chrono::nanoseconds longest(const AdaptiveState& s) const noexcept {
+        constexpr auto all = std::chrono::nanoseconds::max();
+        if (s.baseline.count() == 0) return all;
+        const double most = bearable(s) / kSteepest;
+        return most < static_cast<double>(all.count())
+                   ? std::chrono::nanoseconds{static_cast<std::int64_t>(most)}
+                   : all;
+    }
+
     /// When a window that was looked at is looked at again.
     constexpr TimePoint stale_from(TimePoint now) const noexcept {
         return saturated_add(now, kLongest * options.window);
@@ -188,7 +203,7 @@ struct AdaptiveLaw {
         const noexcept {
         const bool dropped = drops_too_many(w);
         if (s.probing) {
-            if (w.samples >= options.min_samples) s.baseline = w.mean;
+            if (w.samples >= options.min_samples) s.baseline = duration(s, w);
             if (dropped) s.limit = bounded(s.limit * options.backoff);
             return measured(s, now);
         }
@@ -204,7 +219,7 @@ struct AdaptiveLaw {
             // nobody was refused for it.
             if (w.samples >= options.min_samples && w.peak <= options.probe &&
                 options.probe < limit(s)) {
-                s.baseline = w.mean;
+                s.baseline = duration(s, w);
                 s.probe_at = next_probe(now);
             }
         }
@@ -247,7 +262,21 @@ private:
     constexpr std::chrono::nanoseconds typical(
         const AdaptiveState& s, const LimitWindow& w
     ) const noexcept {
-        return std::min(std::max(s.baseline, w.mean), options.timeout);
+        return std::min(std::max(s.baseline, duration(s, w)), options.timeout);
+    }
+
+    /// How long the calls of a window took: if so many take longer than before that they
+    /// are no few any more, with all that was cut off.
+    constexpr std::chrono::nanoseconds duration(
+        const AdaptiveState& s, const LimitWindow& w
+    ) const noexcept {
+        const bool few = static_cast<double>(w.mean.count()) <= bearable(s);
+        return few ? w.mean : w.mean + w.cut;
+    }
+
+    /// How long calls may take on average before the limit sinks, in nanoseconds.
+    constexpr double bearable(const AdaptiveState& s) const noexcept {
+        return options.tolerance * static_cast<double>(s.baseline.count());
     }
 
     static constexpr std::chrono::nanoseconds times(
@@ -272,13 +301,11 @@ private:
 
     constexpr double by_gradient(const AdaptiveState& s, std::chrono::nanoseconds mean)
         const noexcept {
-        const double bearable =
-            options.tolerance * static_cast<double>(s.baseline.count());
         const double took = static_cast<double>(mean.count());
         // A limit that calls wait for is not raised, or every window would add to the
         // queue that the one before has made.
-        if (took <= bearable) return s.limit + kSmooth * root(s.limit);
-        const double gradient = std::max(bearable / took, 0.5);
+        if (took <= bearable(s)) return s.limit + kSmooth * root(s.limit);
+        const double gradient = std::max(bearable(s) / took, kSteepest);
         return s.limit * (1 - kSmooth + kSmooth * gradient);
     }
 
@@ -310,6 +337,8 @@ private:
 
     /// The share of a change that one window makes.
     static constexpr double kSmooth = 0.2;
+    /// The least gradient by which a limit sinks.
+    static constexpr double kSteepest = 0.5;
 
     /// The square root, by Newton's method.
     static constexpr double root(double x) noexcept {

@@ -3,6 +3,7 @@
 #define RESILIENCE_DETAIL_LIMIT_SAMPLER_HPP
 
 #include <resilience/detail/adaptive_law.hpp>
+#include <resilience/detail/sync.hpp>
 
 #include <algorithm>
 #include <atomic>
@@ -11,16 +12,21 @@
 
 namespace resilience::detail {
 
-/// Gathers the calls that end, from many threads, in two words.
+/// Gathers the calls that end, from many threads, in two words; and in a third what was
+/// cut off those that took far longer than others.
 class LimitSampler {
 public:
     /// Most calls of a window; further ones are not counted.
     static constexpr std::uint64_t kMost = 0xffff;
 
+    /// @param longest What of a duration counts; see @ref AdaptiveLaw::longest.
     void add(
-        LimitSample sample, std::chrono::nanoseconds took, std::uint32_t in_flight
+        LimitSample sample,
+        std::chrono::nanoseconds took,
+        std::chrono::nanoseconds longest,
+        std::uint32_t in_flight
     ) noexcept {
-        if (sample == LimitSample::duration) add_duration(took);
+        if (sample == LimitSample::duration) add_duration(took, longest);
         add_mark(sample == LimitSample::drop, in_flight);
     }
 
@@ -34,6 +40,7 @@ public:
     LimitWindow so_far() const noexcept {
         return window_of(
             durations_.load(std::memory_order_relaxed),
+            cut_.load(std::memory_order_relaxed),
             marks_.load(std::memory_order_relaxed)
         );
     }
@@ -41,8 +48,9 @@ public:
     /// What was gathered; the next window begins empty.
     LimitWindow take() noexcept {
         const Word durations = durations_.exchange(0, std::memory_order_relaxed);
+        const Word cut = cut_.exchange(0, std::memory_order_relaxed);
         const Word marks = marks_.exchange(0, std::memory_order_relaxed);
-        return window_of(durations, marks);
+        return window_of(durations, cut, marks);
     }
 
 private:
@@ -56,7 +64,7 @@ private:
     // `[drops:32|peak:32]`
     static constexpr Word kDrop = Word{1} << 32;
 
-    static LimitWindow window_of(Word durations, Word marks) noexcept {
+    static LimitWindow window_of(Word durations, Word cut, Word marks) noexcept {
         LimitWindow w{
             .samples = samples_of(durations),
             .drops = drops_of(marks),
@@ -64,6 +72,7 @@ private:
         if (w.samples > 0) {
             const Word mean = (durations & kSumMask) / w.samples;
             w.mean = std::max<std::chrono::nanoseconds>(mean * kGrain, kGrain);
+            w.cut = cut / w.samples * kGrain;
         }
         return w;
     }
@@ -75,14 +84,23 @@ private:
         return static_cast<std::uint32_t>(marks >> 32);
     }
 
-    void add_duration(std::chrono::nanoseconds took) noexcept {
+    static constexpr Word grains_of(std::chrono::nanoseconds took) noexcept {
         const auto grains = static_cast<Word>(std::max<std::int64_t>(took / kGrain, 0));
-        const Word one = kSample + std::min(grains, kLongest);
+        return std::min(grains, kLongest);
+    }
+
+    void add_duration(
+        std::chrono::nanoseconds took, std::chrono::nanoseconds longest
+    ) noexcept {
+        const Word grains = grains_of(std::min(took, longest));
         Word seen = durations_.load(std::memory_order_relaxed);
-        while (samples_of(seen) < kMost && !durations_.compare_exchange_weak(
-                                               seen, seen + one, std::memory_order_relaxed
-                                           )) {
-        }
+        do {
+            if (samples_of(seen) == kMost) return;
+        } while (!durations_.compare_exchange_weak(
+            seen, seen + kSample + grains, std::memory_order_relaxed
+        ));
+        if (took > longest)
+            cut_.fetch_add(grains_of(took) - grains, std::memory_order_relaxed);
     }
 
     void add_mark(bool dropped, std::uint32_t in_flight) noexcept {
@@ -97,8 +115,9 @@ private:
         }
     }
 
-    std::atomic<Word> durations_{0};
-    std::atomic<Word> marks_{0};
+    Atomic<Word> durations_{0};
+    Atomic<Word> cut_{0};  // grains
+    Atomic<Word> marks_{0};
 };
 
 }  // namespace resilience::detail

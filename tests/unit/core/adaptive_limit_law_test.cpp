@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include <resilience/detail/adaptive_law.hpp>
+#include <resilience/detail/limit_sampler.hpp>
 
 #include <doctest/doctest.h>
 
@@ -314,4 +315,68 @@ TEST_CASE("a measurement waits for calls of before by what calls take of late") 
     const AdaptiveLaw all{{.probe = std::numeric_limits<std::uint32_t>::max()}};
     s.beside = 5;
     CHECK(all.limit(s) == 18);
+}
+
+TEST_CASE("a call that takes far longer than others counts as no more than all slow ones"
+) {
+    const AdaptiveLaw law{{.tolerance = 1.5}};
+    CHECK(law.longest(known(10, 0ns)) == std::chrono::nanoseconds::max());
+    CHECK(law.longest(known(10, 24h * 36'500)) == std::chrono::nanoseconds::max());
+    const AdaptiveState s = known(100, 10ms);
+    CHECK(law.longest(s) == 30ms);
+    // If all calls take so long, the limit sinks as fast as it can.
+    const double least = law.after(s, busy(30ms), kStart).limit;
+    CHECK(least == doctest::Approx(90));
+    CHECK(law.after(s, busy(1h), kStart).limit == least);
+    CHECK(law.after(s, busy(29ms), kStart).limit > least);
+    // What was cut off does not make it sink.
+    LimitWindow w = busy(15ms);
+    w.cut = 1h;
+    CHECK(law.after(s, w, kStart).limit > 100);
+}
+
+TEST_CASE("a baseline has what was cut off once many calls are slow, and not before") {
+    const AdaptiveLaw law{{.probe_every = 1s, .tolerance = 1.5}};
+    LimitWindow w = busy(15ms);
+    w.cut = 100ms;
+    AdaptiveState s = known(100, 10ms);
+    s.probing = true;
+    CHECK(law.after(s, w, kStart).baseline == 15ms);
+    w.mean = 15ms + 1ns;
+    CHECK(law.after(s, w, kStart).baseline == 115ms + 1ns);
+    // So it is where calls are few of themselves.
+    s.probing = false;
+    w.peak = 1;
+    CHECK(law.after(s, w, kStart).baseline == 115ms + 1ns);
+    w.mean = 15ms;
+    CHECK(law.after(s, w, kStart).baseline == 15ms);
+    // A measurement waits by the same.
+    s.probe_at = kStart;
+    w.peak = 100;
+    CHECK(law.after(s, w, kStart).patience == 60ms);
+    w.mean = 20ms;
+    CHECK(law.after(s, w, kStart).patience == 480ms);
+}
+
+TEST_CASE("a sampler tells what it cut off, of the calls that it counted") {
+    detail::LimitSampler sampler;
+    constexpr auto grain = 64ns;
+    sampler.add(LimitSample::duration, 10 * grain, 30 * grain, 1);
+    sampler.add(LimitSample::duration, 30 * grain, 30 * grain, 1);
+    sampler.add(LimitSample::duration, 130 * grain, 30 * grain, 1);
+    sampler.add(LimitSample::duration, 1h, std::chrono::nanoseconds::max(), 1);
+    sampler.add(LimitSample::drop, 1h, 1ns, 1);
+    LimitWindow w = sampler.so_far();
+    CHECK(w.samples == 4);
+    CHECK(w.drops == 1);
+    CHECK(w.cut == 25 * grain);
+    CHECK(w.mean > 60s);  // a quarter of the longest that is counted
+    CHECK(sampler.take().cut == w.cut);
+    sampler.add(LimitSample::duration, grain, grain, 1);
+    CHECK(sampler.take().cut == 0ns);
+    for (int i = 0; i < 0x10005; ++i) sampler.add(LimitSample::duration, 3ms, 1ms, 1);
+    w = sampler.take();
+    CHECK(w.samples == detail::LimitSampler::kMost);
+    CHECK(w.mean == 1ms);
+    CHECK(w.cut == 2ms);
 }

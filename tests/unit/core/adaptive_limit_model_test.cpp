@@ -229,3 +229,48 @@ TEST_CASE("a few calls that take a thousand times as long turn hardly any others
         CHECK(report.completed > 0.98 * report.offered);
     }
 }
+
+TEST_CASE("some calls that take fifty times as long turn hardly any others away") {
+    // By the mean of all of them, 5 % and 20 % of such calls would have 18 % refused.
+    for (const double odd_share : {0.01, 0.05, 0.2}) {
+        CAPTURE(odd_share);
+        Model model{{.initial = 200}, 29};
+        model.servers = 200;
+        model.service = 1ms;
+        model.calls_per_second = 5000;
+        model.odd_share = odd_share;
+        model.odd_service = 50ms;
+        model.run(40s);
+        const auto report = model.run(50s);
+        CHECK(report.refused < 0.005 * report.offered);
+    }
+}
+
+TEST_CASE("calls of which half take fifty times as long are let through") {
+    Model model{{.initial = 200}, 29};
+    model.servers = 2000;
+    model.service = 5ms;
+    model.calls_per_second = 500;
+    model.odd_share = 0.5;
+    model.odd_service = 250ms;
+    model.run(60s);
+    const auto report = model.run(300s);
+    CHECK(report.refused < 0.08 * report.offered);
+    CHECK(model.snapshot().baseline > 60ms);
+}
+
+TEST_CASE("an overloaded peer some of whose calls are long is kept busy, its queue short"
+) {
+    Model model{{.initial = 20}, 7};
+    model.servers = 100;
+    model.service = 1ms;
+    model.calls_per_second = 100'000;
+    model.odd_share = 0.01;
+    model.odd_service = 50ms;
+    model.run(5s);
+    const auto report = model.run(10s);
+    // The peer manages 67,100 a second, which take 1.5 ms when none waits.
+    CHECK(report.completed > 10 * 67'100 * 0.9);
+    CHECK(report.mean_took_ms < 2.5);
+    CHECK(report.most_limit < 200);
+}

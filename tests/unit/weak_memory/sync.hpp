@@ -213,6 +213,14 @@ public:
         explorer().memory.acquire(explorer().running(), released_);
     }
 
+    bool try_lock() {
+        explorer().turn({"try to lock", where_, true});
+        if (held_) return false;
+        held_ = true;
+        explorer().memory.acquire(explorer().running(), released_);
+        return true;
+    }
+
     /// Part of the step before it: later, it would only let others wait longer.
     void unlock() {
         released_ = explorer().memory.release(explorer().running());
