@@ -53,7 +53,7 @@ namespace resilience {
     @tparam TimeSource Its `now()` is read when a permit is destroyed, or given up without
         an instant, and never else. May be a reference, such as to a
         `testing::ManualClock`: whoever passes instants of another clock than @ref Clock
-        names it here.
+        names it here, or by @ref TimedCircuitBreaker.
 
     @par Thread safety
     Distinct objects: safe. Shared objects: safe; all but @ref reconfigure are lock-free
@@ -293,6 +293,11 @@ template <class Observer, class TimeSource>
 requires requires(TimeSource& time) { time.now(); }
 CircuitBreaker(CircuitBreakerOptions, Observer, TimeSource&&)
     ->CircuitBreaker<Observer, detail::ChosenWindow, TimeSource>;
+
+/// A breaker whose permits read `TimeSource` when they are destroyed, with the window
+/// that its options choose: `TimedCircuitBreaker<testing::ManualClock&>`.
+template <class TimeSource, class Observer = NoObserver>
+using TimedCircuitBreaker = CircuitBreaker<Observer, detail::ChosenWindow, TimeSource>;
 
 }  // namespace resilience
 

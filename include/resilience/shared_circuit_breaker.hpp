@@ -102,6 +102,11 @@ requires requires(TimeSource& time) { time.now(); }
 SharedCircuitBreaker(CircuitBreakerOptions, Observer, TimeSource&&)
     ->SharedCircuitBreaker<Observer, detail::ChosenWindow, TimeSource>;
 
+/// As @ref TimedCircuitBreaker.
+template <class TimeSource, class Observer = NoObserver>
+using TimedSharedCircuitBreaker =
+    SharedCircuitBreaker<Observer, detail::ChosenWindow, TimeSource>;
+
 }  // namespace resilience
 
 #endif

@@ -63,7 +63,7 @@ TEST_CASE("docs/testing.md: time") {
     //]
 
     //[source
-    CircuitBreaker breaker{{.open_for = 10s}, NoObserver{}, clock};
+    TimedCircuitBreaker<testing::ManualClock&> breaker{{.open_for = 10s}, {}, clock};
     Bulkhead<NoObserver, testing::ManualClock&> bulkhead{{.limit = 8}, {}, clock};
     //]
     CHECK(breaker.try_acquire(clock.now()));

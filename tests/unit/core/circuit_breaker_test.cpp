@@ -6,6 +6,7 @@
 #include <doctest/doctest.h>
 
 #include <chrono>
+#include <concepts>
 #include <memory>
 #include <optional>
 #include <type_traits>
@@ -243,6 +244,7 @@ TEST_CASE("a permit without an outcome ends by the time source of its breaker") 
         }
     };
     CircuitBreaker breaker{options, NoObserver{}, clock};
+    static_assert(std::same_as<decltype(breaker), TimedCircuitBreaker<ManualClock&>>);
     abandon_after(breaker, 1ms);
     CHECK(breaker.state(clock.now()) == CircuitState::closed);
     CHECK(breaker.snapshot(clock.now()).counts.calls == 0);
@@ -250,7 +252,7 @@ TEST_CASE("a permit without an outcome ends by the time source of its breaker") 
     CHECK(breaker.state(clock.now()) == CircuitState::open);
     CHECK(breaker.try_acquire(clock.now()).retry_after() == 10s);
 
-    SharedCircuitBreaker shared{options, NoObserver{}, std::as_const(clock)};
+    TimedSharedCircuitBreaker<const ManualClock&> shared{options, {}, clock};
     abandon_after(shared, 1ms);
     CHECK(shared->state(clock.now()) == CircuitState::closed);
     abandon_after(shared, 60s);
