@@ -20,6 +20,20 @@ FACES = {
     # Whoever looks after an outbox is told which one by the words that its relay is told by.
     ("outbox_admin", "relay"): {"settings.hpp"},
 }
+# A service of several families of commands has a folder for each, besides those whose files all of them may include.
+OPEN_TO_FAMILIES = {("outbox_admin", "outbox")}
+# What a family shows to another one; "" is the program, which chooses between the commands.
+FAMILY_FACES = {
+    ("outbox_admin", "", "reading"): {"status.hpp", "verify.hpp"},
+    ("outbox_admin", "", "audit"): {"audit.hpp"},
+    ("outbox_admin", "", "lanes"): {"change_lanes.hpp"},
+    ("outbox_admin", "", "letters"): {"dlq.hpp"},
+    ("outbox_admin", "", "parked"): {"unpark.hpp"},
+    # Whoever delivers again holds the lanes.
+    ("outbox_admin", "audit", "lanes"): {"lane_hold.hpp"},
+    # Parked events are dead letters that stand in order, and are sent and marked like those.
+    ("outbox_admin", "parked", "letters"): {"dead_letters.hpp", "marks.hpp", "replay.hpp"},
+}
 C_LIBRARIES = r"(libpq-fe|sqlite3|hiredis/|librdkafka/|openssl/)"
 
 
@@ -44,6 +58,20 @@ def wrong_service(module, included):
     """Whether a file of `module` may not include `modules/<other>/<header>`."""
     _, other, header = included.split("/", 2)
     return other not in (module, "backing") and header not in FACES.get((module, other), ())
+
+
+def family_of(path):
+    """The folder of a file inside its service; empty for one that stands in the service itself."""
+    return "/".join(pathlib.PurePath(path).parts[1:-1])
+
+
+def wrong_family(here, included):
+    """Whether the file `here`, `<service>/...`, may not include `modules/<service>/<family>/<header>`."""
+    there = included.removeprefix("modules/")
+    service, mine, its = there.split("/")[0], family_of(here), family_of(there)
+    if not here.startswith(service + "/") or its == mine or (service, its) in OPEN_TO_FAMILIES:
+        return False
+    return there.split("/")[-1] not in FAMILY_FACES.get((service, mine, its), ())
 
 
 def wrong_main(path):
@@ -75,6 +103,24 @@ class Floors(unittest.TestCase):
         self.assertTrue(wrong_service("crash", "modules/users/user_writes.hpp"))
         self.assertFalse(wrong_service("crash", "modules/users/routes.hpp"))
         self.assertFalse(wrong_service("users", "modules/backing/database.hpp"))
+
+    def test_a_family_of_commands_includes_nothing_of_another(self):
+        modules = ROOT / "daemons/modules"
+
+        def is_wrong(path, included):
+            return included.startswith("modules/") and wrong_family(str(path.relative_to(modules)), included)
+
+        self.check((f for f in sources("daemons/modules") if f.parent != modules), is_wrong)
+
+    def test_a_family_that_reached_into_another_would_be_found(self):
+        self.assertTrue(wrong_family("outbox_admin/audit/audit.cpp", "modules/outbox_admin/lanes/change_lanes.hpp"))
+        self.assertTrue(wrong_family("outbox_admin/letters/dlq.cpp", "modules/outbox_admin/parked/unpark.hpp"))
+        self.assertTrue(wrong_family("outbox_admin/outbox/tools.cpp", "modules/outbox_admin/reading/status.hpp"))
+        self.assertTrue(wrong_family("outbox_admin/audit/audit.cpp", "modules/outbox_admin/program.hpp"))
+        self.assertFalse(wrong_family("outbox_admin/audit/audit.cpp", "modules/outbox_admin/audit/audit_rows.hpp"))
+        self.assertFalse(wrong_family("outbox_admin/audit/audit.cpp", "modules/outbox_admin/outbox/tools.hpp"))
+        self.assertFalse(wrong_family("outbox_admin/program.cpp", "modules/outbox_admin/parked/unpark.hpp"))
+        self.assertFalse(wrong_family("users/routes.cpp", "modules/users/user.hpp"))
 
     def test_a_program_only_composes(self):
         mains = sorted((ROOT / "daemons").glob("*.cpp"))

@@ -2,12 +2,12 @@
 #include <modules/outbox_admin/program.hpp>
 
 #include <host/config.hpp>
-#include <modules/outbox_admin/audit.hpp>
-#include <modules/outbox_admin/change_lanes.hpp>
-#include <modules/outbox_admin/dlq.hpp>
-#include <modules/outbox_admin/status.hpp>
-#include <modules/outbox_admin/unpark.hpp>
-#include <modules/outbox_admin/verify.hpp>
+#include <modules/outbox_admin/audit/audit.hpp>
+#include <modules/outbox_admin/lanes/change_lanes.hpp>
+#include <modules/outbox_admin/letters/dlq.hpp>
+#include <modules/outbox_admin/parked/unpark.hpp>
+#include <modules/outbox_admin/reading/status.hpp>
+#include <modules/outbox_admin/reading/verify.hpp>
 
 #include <resilience/version.hpp>
 

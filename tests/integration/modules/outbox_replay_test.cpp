@@ -4,9 +4,9 @@
 #include "integration/kafka/foreign_transaction.hpp"
 #include "integration/kafka/lane_world.hpp"
 
-#include <modules/outbox_admin/parked_writer.hpp>
-#include <modules/outbox_admin/replaying.hpp>
-#include <modules/outbox_admin/unpark.hpp>
+#include <modules/outbox_admin/letters/replaying.hpp>
+#include <modules/outbox_admin/parked/parked_writer.hpp>
+#include <modules/outbox_admin/parked/unpark.hpp>
 
 #include <resilience/kafka/lane_producer.hpp>
 #include <resilience/kafka/topic_reader.hpp>

@@ -6,9 +6,10 @@
 
 #include <modules/backing/execute.hpp>
 #include <modules/migrations/schema.hpp>
-#include <modules/outbox_admin/audit.hpp>
-#include <modules/outbox_admin/lane_hold.hpp>
-#include <modules/outbox_admin/outbox_table.hpp>
+#include <modules/outbox_admin/audit/audit.hpp>
+#include <modules/outbox_admin/lanes/lane_hold.hpp>
+#include <modules/outbox_admin/outbox/outbox_table.hpp>
+#include <modules/outbox_admin/outbox/topics.hpp>
 
 #include <resilience/postgres/connection.hpp>
 #include <resilience/postgres/pool.hpp>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include <modules/outbox_admin/audit_judge.hpp>
+#include <modules/outbox_admin/audit/audit_judge.hpp>
 
 #include <doctest/doctest.h>
 

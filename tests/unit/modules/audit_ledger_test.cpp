@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include <modules/outbox_admin/audit_ledger.hpp>
+#include <modules/outbox_admin/audit/audit_ledger.hpp>
 
 #include <doctest/doctest.h>
 

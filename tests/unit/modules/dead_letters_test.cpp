@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-#include <modules/outbox_admin/dead_letters.hpp>
-#include <modules/outbox_admin/replay.hpp>
+#include <modules/outbox_admin/letters/dead_letters.hpp>
+#include <modules/outbox_admin/letters/marks.hpp>
+#include <modules/outbox_admin/letters/replay.hpp>
 
 #include <boost/asio/io_context.hpp>
 

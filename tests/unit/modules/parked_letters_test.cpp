@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-#include <modules/outbox_admin/parked_letters.hpp>
-#include <modules/outbox_admin/parked_writer.hpp>
+#include <modules/outbox_admin/parked/parked_letters.hpp>
+#include <modules/outbox_admin/parked/parked_writer.hpp>
 
 #include <doctest/doctest.h>
 

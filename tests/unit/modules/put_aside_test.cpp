@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include <modules/outbox_admin/put_aside.hpp>
+#include <modules/outbox_admin/audit/put_aside.hpp>
 
 #include <resilience/dead_letter.hpp>
 
