@@ -5,7 +5,7 @@
 #include "outbox_sql.hpp"
 #include "snapshot_text.hpp"
 #include "source_identity.hpp"
-#include "window_rows.hpp"
+#include "window_reader.hpp"
 
 #include <resilience/postgres/connection.hpp>
 
@@ -13,9 +13,7 @@
 
 #include <algorithm>
 #include <limits>
-#include <map>
 #include <optional>
-#include <set>
 #include <stdexcept>
 #include <string>
 #include <utility>
@@ -24,9 +22,6 @@ namespace resilience::postgres {
 namespace {
 
 constexpr std::size_t most_rows = 100'000;
-constexpr auto no_seq = std::numeric_limits<std::int64_t>::max();
-// Larger windows, in multiples of `most_sorted`, are never gone through in one statement.
-constexpr std::int64_t most_picked = 50;
 
 Statement once(std::string_view text, std::vector<Parameter> values = {}) {
     return {std::string{text}, std::move(values)};
@@ -49,18 +44,7 @@ struct OutboxWindowSource::Impl {
     std::optional<Window> seen;
     TimePoint looked_at;
 
-    // The window of a lane that is too large to be sorted.
-    struct Large {
-        std::string seen;
-        std::string window;
-        // How many rows it has, as far as they were counted, and a seq that none is
-        // above; 0 until it has been necessary to know.
-        std::int64_t rows = 0;
-        std::int64_t last = 0;
-    };
-    std::map<int, Large> large;
-    // Lanes of whose last rows one had more than its share of the bytes.
-    std::set<int> heavy;
+    std::optional<WindowReader> reader;
 
     // Counts an operation that has a connection.
     struct Use {
@@ -204,122 +188,6 @@ struct OutboxWindowSource::Impl {
         }
         co_return Result<void>{};
     }
-
-    static std::vector<Parameter> window_values(const WindowSlice& slice) {
-        return parameters(
-            slice.lane,
-            slice.seen.empty() ? first_snapshot : std::string_view{slice.seen},
-            slice.window,
-            slice.last_seq
-        );
-    }
-
-    template <class... More>
-    static Statement statement(
-        const char* text, const WindowSlice& slice, const More&... more
-    ) {
-        auto values = window_values(slice);
-        values.emplace_back(slice.bytes);
-        values.emplace_back(slice.limit);
-        (values.emplace_back(more), ...);
-        return once(text, std::move(values));
-    }
-
-    bool is_large(const WindowSlice& slice) const {
-        const auto at = large.find(slice.lane);
-        return at != large.end() && at->second.seen == slice.seen &&
-               at->second.window == slice.window;
-    }
-
-    // A slice of a window that can be sorted; nothing when the window is too large.
-    net::awaitable<Result<std::optional<Events>>> read_sorted(const WindowSlice& slice) {
-        const auto rows =
-            co_await ask_once(statement(sql::window_sorted, slice, options.most_sorted));
-        if (!rows) co_return rows.error();
-        if (!rows->empty()) {
-            const auto found = (*rows)[0].int64(told);
-            if (!found) co_return found.error();
-            if (*found > options.most_sorted) co_return std::nullopt;
-        }
-        Events events;
-        append(events, *rows);
-        co_return std::move(events);
-    }
-
-    // A slice of a large window. Goes through the table by seq, but at first no further
-    // than the window is large: between its rows there may be a hundred times as much.
-    net::awaitable<Result<Events>> read_large(const WindowSlice& slice) {
-        Events events;
-        Large known = large[slice.lane];
-        const std::int64_t most = most_picked * options.most_sorted;
-        WindowSlice rest = slice;
-        while (known.last == 0 || rest.last_seq < known.last) {
-            auto end = known.last == 0 ? no_seq : known.last;
-            // Before the first delivery nothing of the lane is outside the window.
-            if (!slice.seen.empty()) {
-                const auto stretch = std::max(options.most_sorted, known.rows);
-                end = rest.last_seq + std::min(stretch, end - rest.last_seq);
-            }
-            const auto full = co_await walk(rest, end, events);
-            if (!full) co_return full.error();
-            if (*full || end == no_seq) break;
-            if (known.last == 0) {
-                const auto extent = co_await measure(rest, most);
-                if (!extent) co_return extent.error();
-                known = *extent;
-                large[slice.lane] = known;
-            }
-            if (known.rows > most || rest.last_seq >= known.last) continue;
-            const auto rows = co_await ask_once(statement(sql::window_picked, rest));
-            if (!rows) co_return rows.error();
-            append(events, *rows);
-            break;
-        }
-        co_return std::move(events);
-    }
-
-    // Adds the rows of the slice up to the seq `end`, and takes them off the slice. Tells
-    // whether that has filled it.
-    net::awaitable<Result<bool>> walk(
-        WindowSlice& slice, std::int64_t end, Events& events
-    ) {
-        if (!heavy.contains(slice.lane)) {
-            const auto rows = co_await ask_once(statement(sql::window_light, slice, end));
-            if (!rows) co_return rows.error();
-            const auto all = append_light(events, *rows, slice);
-            if (!all) co_return all.error();
-            if (*all) {
-                slice.last_seq = end;
-                co_return slice.limit == 0;
-            }
-        }
-        const auto rows = co_await ask_once(statement(sql::window_in_order, slice, end));
-        if (!rows) co_return rows.error();
-        const auto added = append_summed(events, *rows);
-        if (!added) co_return added.error();
-        const bool is_light = added->largest <= slice.bytes / slice.limit;
-        if (is_light) heavy.erase(slice.lane);
-        if (!is_light) heavy.insert(slice.lane);
-        slice.last_seq = end;
-        if (rows->size() == slice.limit || added->bytes >= slice.bytes) co_return true;
-        slice.limit -= rows->size();
-        slice.bytes -= added->bytes;
-        co_return false;
-    }
-
-    // What there is of a large window above the slice's last seq.
-    net::awaitable<Result<Large>> measure(const WindowSlice& slice, std::int64_t most) {
-        auto values = window_values(slice);
-        values.emplace_back(most + 1);
-        const auto rows = co_await ask_once(once(sql::window_extent, std::move(values)));
-        if (!rows) co_return rows.error();
-        const auto count = (*rows)[0].int64(0);
-        if (!count) co_return count.error();
-        const auto last = (*rows)[0].int64(*count > most ? 2 : 1);
-        if (!last) co_return last.error();
-        co_return Large{
-            slice.seen, slice.window, *count, std::max(*last, slice.last_seq)};
-    }
 };
 
 OutboxWindowSource::OutboxWindowSource(
@@ -336,6 +204,12 @@ OutboxWindowSource::OutboxWindowSource(
     impl_ = std::make_unique<Impl>();
     impl_->executor = std::move(executor);
     impl_->options = std::move(options);
+    impl_->reader.emplace(
+        impl_->options.most_sorted,
+        [impl = impl_.get()](Statement statement) {
+            return impl->ask_once(std::move(statement));
+        }
+    );
 }
 
 OutboxWindowSource::~OutboxWindowSource() = default;
@@ -402,14 +276,7 @@ net::awaitable<Result<std::vector<WindowEvent>>> OutboxWindowSource::read(
     const auto known = co_await impl_->check_reached(*end);
     if (!known) co_return known.error();
 
-    if (!impl_->is_large(slice)) {
-        impl_->large.erase(slice.lane);
-        auto sorted = co_await impl_->read_sorted(slice);
-        if (!sorted) co_return std::move(sorted).error();
-        if (*sorted) co_return std::move(**sorted);
-        impl_->large[slice.lane] = {slice.seen, slice.window};
-    }
-    auto events = co_await impl_->read_large(slice);
+    auto events = co_await impl_->reader->read(slice);
     co_return events;
 }
 
