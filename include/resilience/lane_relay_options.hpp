@@ -20,16 +20,6 @@
 
 namespace resilience {
 
-/// Says that a parking may end.
-struct UnparkWord {
-    /// Which: @ref ParkedKey::since.
-    std::uint64_t since = 0;
-    /// How many of its events were dealt with.
-    std::uint64_t events = 0;
-
-    friend bool operator==(const UnparkWord&, const UnparkWord&) = default;
-};
-
 /// Settings of a @ref LaneRelay.
 struct LaneRelayOptions {
     /// Which lane's rows. 0 to 32,767; default 0.
@@ -94,21 +84,23 @@ struct LaneRelayOptions {
 
     /** Asked for parkings that may end, while the lane has some, between two chunks.
 
-        A word ends a parking if exactly so many of its events were put aside; the lane's
+        A word is a parking as whoever gives it knows it, with so many events that were
+        dealt with. It ends the parking that is the same in all of that; the lane's
         position then says so at once, and later events of the key go to their topic. If
-        there are more, the word is void. So the order of the key holds for whoever
-        writes the events of the parking to their topic in the order of their
-        `parked_number`, gives the word with the last of these numbers, and where it was
-        void goes on with those that have come since: each event of the key is in its
-        topic before every later one.
+        more were put aside, or the topic or the key is another, as that of a lane whose
+        positions were lost and which has begun anew, the word is void. So the order of
+       the key holds for whoever writes the events of the parking to their topic in the
+       order of their `parked_number`, gives the word with the last of these numbers, and
+       where it was void goes on with those that have come since: each event of the key is
+       in its topic before every later one.
 
         A word is acted on once or not at all, and whether it was is told by the position
         alone: it may be lost with an owner that ends, and a word about a parking that is
         over says nothing. What this fails with is passed over. Called on the relay's
         strand, cancelled with it. Default none: no parking ends.
     */
-    std::function<net::awaitable<Result<std::vector<UnparkWord>>>(int lane)>
-        find_unparks = {};
+    std::function<net::awaitable<Result<std::vector<ParkedKey>>>(int lane)> find_unparks =
+        {};
 
     /// Time between two such questions. At least 1 ms; default 1 s.
     std::chrono::milliseconds unpark_interval{1000};

@@ -111,10 +111,10 @@ bool ends_window(const std::vector<WindowEvent>& rows, const WindowSlice& asked)
 }
 
 std::vector<ParkedKey> without_unparked(
-    std::vector<ParkedKey> parked, std::span<const UnparkWord> words
+    std::vector<ParkedKey> parked, std::span<const ParkedKey> words
 ) {
     std::erase_if(parked, [&](const ParkedKey& one) {
-        return std::ranges::count(words, UnparkWord{one.since, one.events}) > 0;
+        return std::ranges::count(words, one) > 0;
     });
     return parked;
 }

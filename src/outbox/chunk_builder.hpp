@@ -72,10 +72,10 @@ private:
 /// Whether the rows of a slice were certainly the last of its window.
 bool ends_window(const std::vector<WindowEvent>& rows, const WindowSlice& asked);
 
-/// The parkings that are left after the words: those end of which a word knows all events
-/// (LaneRelayOptions::find_unparks). Pure.
+/// The parkings that are left after the words: those end that a word names, and of which
+/// it knows all events (LaneRelayOptions::find_unparks). Pure.
 std::vector<ParkedKey> without_unparked(
-    std::vector<ParkedKey> parked, std::span<const UnparkWord> words
+    std::vector<ParkedKey> parked, std::span<const ParkedKey> words
 );
 
 }  // namespace resilience::detail

@@ -22,7 +22,7 @@ bool fits(std::uint64_t number) {
 }  // namespace
 
 net::awaitable<Result<void>> request_unpark(
-    Connection& connection, int lane, UnparkWord word
+    Connection& connection, std::string outbox, int lane, ParkedKey word
 ) {
     if (!is_lane(lane) || !fits(word.since) || !fits(word.events)) {
         co_return fail(
@@ -32,8 +32,11 @@ net::awaitable<Result<void>> request_unpark(
     const auto done = co_await connection.async_execute(
         sql::unpark_request,
         parameters(
+            outbox,
             lane,
             static_cast<std::int64_t>(word.since),
+            word.topic,
+            word.key,
             static_cast<std::int64_t>(word.events)
         ),
         net::use_awaitable
@@ -42,24 +45,27 @@ net::awaitable<Result<void>> request_unpark(
     co_return Result<void>{};
 }
 
-net::awaitable<Result<std::vector<UnparkWord>>> take_unparks(
-    Connection& connection, int lane
+net::awaitable<Result<std::vector<ParkedKey>>> take_unparks(
+    Connection& connection, std::string outbox, int lane
 ) {
     if (!is_lane(lane)) {
         co_return fail(Errc::invalid_request, "unpark: the lane is out of range");
     }
     const auto rows = co_await connection.async_execute(
-        sql::unpark_take, parameters(lane), net::use_awaitable
+        sql::unpark_take, parameters(outbox, lane), net::use_awaitable
     );
     if (!rows) co_return rows.error();
-    std::vector<UnparkWord> words;
+    std::vector<ParkedKey> words;
     for (const auto& row : *rows) {
-        const auto since = row.int64(0);
+        const auto since = row.int64(2);
         if (!since) co_return since.error();
-        const auto events = row.int64(1);
+        const auto events = row.int64(3);
         if (!events) co_return events.error();
         words.push_back(
-            {static_cast<std::uint64_t>(*since), static_cast<std::uint64_t>(*events)}
+            {std::string{row.text(0)},
+             std::string{row.text(1)},
+             static_cast<std::uint64_t>(*since),
+             static_cast<std::uint64_t>(*events)}
         );
     }
     co_return words;

@@ -127,7 +127,7 @@ TEST_CASE("M17: a statement of a migration has a limit of its own") {
     auto limited = migrate_down(stack, {{"MIGRATE_STATEMENT_TIMEOUT", "200ms"}});
     CHECK(limited.wait() == 1);
     const auto said = limited.output();
-    CHECK_MESSAGE(said.find("migration 6 (outbox_unparks)") != std::string::npos, said);
+    CHECK_MESSAGE(said.find("migration 7 (unparks_by_key)") != std::string::npos, said);
     CHECK(said.find("MIGRATE_STATEMENT_TIMEOUT") != std::string::npos);
     CHECK(is_one_line(said));
 
@@ -145,7 +145,7 @@ TEST_CASE("M17: a table that stays in use ends a migration after the wait for lo
     auto runner = migrate_down(stack, {{"MIGRATE_LOCK_TIMEOUT", "200ms"}});
     CHECK(runner.wait() == 1);
     const auto said = runner.output();
-    CHECK_MESSAGE(said.find("migration 6 (outbox_unparks)") != std::string::npos, said);
+    CHECK_MESSAGE(said.find("migration 7 (unparks_by_key)") != std::string::npos, said);
     CHECK(said.find("MIGRATE_LOCK_TIMEOUT") != std::string::npos);
     CHECK(is_one_line(said));
 }

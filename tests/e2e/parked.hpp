@@ -32,6 +32,16 @@ struct Parked : Lanes {
         );
     }
 
+    /// Gives the word that a parking of lane 0 may end.
+    void say_unparked(const std::string& key, int since, int events) const {
+        (void)sql(
+            "INSERT INTO outbox_unparks (outbox, lane, since, topic, key, events) VALUES "
+            "('" +
+            environment().at("DB_NAME") + "', 0, " + std::to_string(since) + ", '" +
+            topic() + "', '" + key + "', " + std::to_string(events) + ")"
+        );
+    }
+
     /// Keys of what is in a topic, or what else of it kcat is asked for.
     Numbers read(const std::string& name, const std::string& what = "%k") const {
         std::istringstream text{shell(

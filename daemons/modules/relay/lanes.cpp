@@ -33,16 +33,19 @@ constexpr std::chrono::milliseconds longest_poll{20};
 // Several lanes share the memory of the program.
 constexpr std::size_t chunk_bytes = 2 * 1024 * 1024;
 
-net::awaitable<Result<std::vector<UnparkWord>>> find_unparks(
-    resilience::postgres::Pool& pool, int lane
+net::awaitable<Result<std::vector<ParkedKey>>> find_unparks(
+    resilience::postgres::Pool& pool, std::string outbox, int lane
 ) {
     auto connection = co_await pool.async_acquire(net::use_awaitable);
     if (!connection) co_return connection.error();
-    co_return co_await resilience::postgres::take_unparks(**connection, lane);
+    co_return co_await resilience::postgres::take_unparks(
+        **connection, std::move(outbox), lane
+    );
 }
 
 LaneGroupOptions group_options(
     const RelaySettings& settings,
+    const std::string& outbox,
     const LaneBeginnings& beginnings,
     resilience::postgres::Pool& pool
 ) {
@@ -54,7 +57,9 @@ LaneGroupOptions group_options(
     options.relay.poll_interval = std::min(settings.poll_interval, longest_poll);
     options.relay.poison = read_poison(settings.poison).value();
     options.relay.topic_poison = read_poison_topics(settings.poison_topics).value();
-    options.relay.find_unparks = [&pool](int lane) { return find_unparks(pool, lane); };
+    options.relay.find_unparks = [&pool, outbox](int lane) {
+        return find_unparks(pool, outbox, lane);
+    };
     options.relay.find_first = [&beginnings](int lane) { return beginnings.find(lane); };
     return options;
 }
@@ -150,7 +155,9 @@ struct LaneLoop::Impl {
               owner.executor(),
               ownership,
               [this](int lane) { return make(lane); },
-              group_options(settings, beginnings, *database.postgres()),
+              group_options(
+                  settings, sink_options.outbox, beginnings, *database.postgres()
+              ),
               [this](const LaneGroupSnapshot& now) { observe(now); }
           ) {}
 

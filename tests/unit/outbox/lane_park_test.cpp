@@ -32,7 +32,7 @@ struct Parking : World {
     Parking() {
         options.poison = PoisonPolicy::park_key;
         options.find_unparks = [this](int number
-                               ) -> net::awaitable<Result<std::vector<UnparkWord>>> {
+                               ) -> net::awaitable<Result<std::vector<ParkedKey>>> {
             CHECK(number == options.lane);
             ++asked;
             co_await hop();
@@ -43,7 +43,7 @@ struct Parking : World {
         lane.largest = 50;
     }
 
-    std::vector<UnparkWord> words;
+    std::vector<ParkedKey> words;
     bool deaf = false;
     /// Says them again and again.
     bool insists = false;
@@ -186,7 +186,7 @@ TEST_CASE("park_key: one key too many halts the lane before its event") {
     CHECK(world.lane.log.size() == 3);
     CHECK(world.parked().size() == 2);
     // Those that are parked are no more than that.
-    world.words = {{world.parked()[0].since, 1}};
+    world.words = {world.parked()[0]};
     world.options.max_parked = 3;
     world.run(3s);
     CHECK(world.findings().clean());
@@ -197,19 +197,23 @@ TEST_CASE("unpark: a parking ends with the word that knows all of its events") {
     Parking world;
     world.table.insert({{.key = 1, .text = poison}, {.key = 1}, {.key = 2}});
     world.run(2s);
-    const auto parked = world.parked();
-    REQUIRE(parked.size() == 1);
-    const auto said = [&](UnparkWord word) {
+    REQUIRE(world.parked().size() == 1);
+    const auto parked = world.parked().front();
+    const auto said = [&](const ParkedKey& word) {
         world.words = {word};
         world.run_on(2s);
         CHECK(world.words.empty());
         return world.parked().empty();
     };
-    CHECK_FALSE(said({parked[0].since, 1}));
-    CHECK_FALSE(said({parked[0].since, 3}));
-    CHECK_FALSE(said({parked[0].since + 1, 2}));
+    REQUIRE(parked.events == 2);
+    CHECK_FALSE(said({parked.topic, parked.key, parked.since, 1}));
+    CHECK_FALSE(said({parked.topic, parked.key, parked.since, 3}));
+    CHECK_FALSE(said({parked.topic, parked.key, parked.since + 1, 2}));
+    // Of a lane whose positions were lost: its parkings had the same numbers.
+    CHECK_FALSE(said({parked.topic, parked.key + "0", parked.since, 2}));
+    CHECK_FALSE(said({parked.topic + "0", parked.key, parked.since, 2}));
     const auto before = world.lane.committed.size();
-    CHECK(said({parked[0].since, 2}));
+    CHECK(said(parked));
     // Told at once, by a position of its own.
     CHECK(world.lane.committed.size() == before + 1);
     CHECK(world.lane.committed.back().records.empty());
@@ -241,7 +245,7 @@ TEST_CASE("unpark: what cannot be asked holds up no event") {
     CHECK(world.findings().clean());
     CHECK(world.instance->snapshot().is_ready());
     world.deaf = false;
-    world.words = {{1, 1}};
+    world.words = world.parked();
     world.run_on(2s);
     CHECK(world.parked().empty());
 }
@@ -273,7 +277,8 @@ TEST_CASE("park_key: keys are parked and unparked in order in random histories")
             for (const auto& one : world.parked()) {
                 // Some words are late, and some of another parking.
                 const auto events = one.events - random.below(2);
-                if (random.below(3) == 0) world.words.push_back({one.since, events});
+                if (random.below(3) != 0) continue;
+                world.words.push_back({one.topic, one.key, one.since, events});
             }
             if (!world.instance || random.below(6) == 0) world.start();
             for (auto n = random.below(40); n > 0; --n) world.instance->time().step();
@@ -305,7 +310,7 @@ TEST_CASE("I1, I2: parking and unparking are struck at any suspension, and go on
             world.lane = {};
             world.lane.largest = 50;
             world.lane.keeps_open = keeps_open;
-            world.words = {{2, 2}};
+            world.words = {{"t", "2", 2, 2}};
             world.table.insert(
                 {{.key = 1}, {.key = 2, .text = poison}, {.key = 2}, {.key = 1}}
             );

@@ -142,9 +142,10 @@ public:
             const auto now = Clock::now();
             if (!begun) begun = now;
             if (!said || now - *said >= repeat_interval) {
-                const UnparkWord word{parking_.parked.since, writer_.done().written};
+                auto word = parking_.parked;
+                word.events = writer_.done().written;
                 const auto told = co_await resilience::postgres::request_unpark(
-                    *connection_, parking_.lane, word
+                    *connection_, tools_.lanes.outbox, parking_.lane, std::move(word)
                 );
                 if (!told) co_return told.error();
                 said = now;
