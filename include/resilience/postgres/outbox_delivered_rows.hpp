@@ -24,8 +24,8 @@ namespace resilience::postgres {
     with every position that comes, and a position that is ahead of the server's
     transactions is refused, as @ref OutboxWindowSource does (I11).
 
-    The table is taken to be one piece; where it is partitioned, whole partitions are
-    better dropped than their rows removed, which this does not do.
+    The table may be one of partitions by `seq`. Rows are removed by range, each after its
+    own proof; a partition is left to whoever drops it once it is empty.
 
     @par Errors
     Those of @ref Connection besides those of @ref DeliveredRows, and
