@@ -250,6 +250,24 @@ TEST_CASE("a context that is destroyed gives back what was promised in it") {
     }
 }
 
+TEST_CASE("a context destroyed with several waits keeps nobody longer than was promised"
+) {
+    const auto destroy = [](auto world) {
+        const TimePoint start = world->time.now();
+        auto& first = world->acquire();
+        for (int i = 0; i < 3; ++i) world->acquire();
+        world->time.run_for(50ms);
+        CHECK(admitted(first, start));
+        CHECK(world->time.waiting() == 3);
+        world->context.reset();
+        CHECK(world->limiter.snapshot(start).until_full <= 400ms);
+        CHECK(world->limiter.peek(1, start + 400ms));
+    };
+    destroy(std::make_unique<Bucket>(kSlow));
+    destroy(std::make_unique<Limited<LeakyBucket>>(LeakyBucketOptions{
+        .units = 1, .period = 100ms, .capacity = 4}));
+}
+
 TEST_CASE("cancelled or destroyed at each suspension, a limiter keeps what nobody had") {
     std::optional<TokenBucket> bucket;
     TimePoint start;
