@@ -26,54 +26,13 @@
 #include <thread>
 #include <utility>
 
+#include "unit/core/callbacks.hpp"
+
 using namespace resilience;
+using namespace resilience::testing;
 using namespace std::chrono_literals;
 
 namespace {
-
-constexpr TimePoint kStart{1h};
-
-/// Calls back for each event of any kind, but not for those that its own call causes.
-struct Back {
-    std::function<void()>* call;
-    int* events;
-
-    template <class Event>
-    void on(const Event&) noexcept {
-        ++*events;
-        if (auto again = std::exchange(*call, nullptr)) {
-            again();
-            *call = std::move(again);
-        }
-    }
-};
-
-/// A callback that stands still until it is told to go on.
-class Gate {
-public:
-    /// Blocks whoever calls it first; others pass.
-    void pass() noexcept {
-        if (!taken_.exchange(true)) {
-            reached_.count_down();
-            open_.wait();
-        }
-    }
-    void await() { reached_.wait(); }
-    void open() { open_.count_down(); }
-
-private:
-    std::atomic<bool> taken_{false};
-    std::latch reached_{1};
-    std::latch open_{1};
-};
-
-struct Blocking {
-    Gate* gate;
-    template <class Event>
-    void on(const Event&) noexcept {
-        gate->pass();
-    }
-};
 
 CircuitBreakerOptions opens_at_once() {
     return {.window = ConsecutiveWindowOptions{}, .consecutive_failures = 1};
@@ -99,12 +58,6 @@ private:
 
     std::function<void()>* call_;
 };
-
-template <class Policy>
-void call(Policy& policy, Verdict verdict, TimePoint now = kStart) {
-    auto permit = policy.try_acquire(now);
-    if (permit) std::move(permit).done(verdict, now);
-}
 
 }  // namespace
 
