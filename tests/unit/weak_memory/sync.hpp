@@ -165,7 +165,7 @@ private:
     }
     static T value_of(std::uint64_t bits) {
         T value;
-        std::memcpy(&value, &bits, sizeof(T));
+        std::memcpy(static_cast<void*>(&value), &bits, sizeof(T));
         return value;
     }
 
