@@ -115,7 +115,8 @@ constexpr std::int64_t carried_level(
     A new bucket is full.
 
     @par Thread safety
-    Distinct objects: safe. Shared objects: safe, lock-free. A refusal writes nothing.
+    Distinct objects: safe. Shared objects: safe, lock-free but for refunds, which take
+    turns. A refusal writes nothing.
 
     @par Example
     @code
@@ -187,11 +188,15 @@ public:
         Tokens that would not be in the bucket even if they had never been taken, because
        it was full meanwhile or will be before reservations that queue behind this one
        start, are forfeited: a cancellation never lets more through than no reservation at
-       all.
+       all. Once those behind it are cancelled too, before they start, the last of them
+       returns what the others did not get back: in whatever order, they leave no trace.
 
         @param now The current time; unlike elsewhere, an instant older than one that
        another thread has used may return what arrived in between.
-        @return Whether all of them came back.
+        @return Whether all of its own tokens came back by now.
+
+        @par Thread safety
+        Safe; refunds at once take place in turn. Those who take tokens never wait.
     */
     bool refund(const Reservation& reservation, TimePoint now = Clock::now()) noexcept;
 
@@ -309,7 +314,9 @@ inline Reservation TokenBucket::reserve(
             .generation = law.generation,
             .returned = notes_.returned(),
             .taken_at = at,
-            .drained = next - (view.now - law.capacity)};
+            .drained = next - (view.now - law.capacity),
+            .units = next - law.edge(view.zero, view.now),
+            .end = (detail::Wrapping{view.place_of(next)} + notes_.moved_back()).value()};
         return detail::Decision<bool>{true, next, true};
     };
     word_.update(at, decide, [&] {
@@ -334,30 +341,21 @@ inline bool TokenBucket::refund(const Reservation& reservation, TimePoint now) n
     const detail::Receipt& receipt = reservation.receipt;
     if (receipt.tokens == 0) return true;
     const std::int64_t at = detail::nanoseconds_of(now);
-    detail::BucketNotes::Return mine{notes_};
+    detail::BucketNotes::Return mine{
+        notes_, receipt, detail::nanoseconds_of(reservation.start), at};
+    bool same_law = false;
+    std::int64_t back = 0;
     std::uint64_t tokens = 0;
-    const auto decide = [&](const View& view) {
+    const bool whole = word_.update(at, [&](const View& view) {
         const detail::BucketLaw& law = view.law;
-        tokens = 0;
-        if (receipt.generation != law.generation) {
-            return detail::Decision<bool>{false, 0, false};
-        }
-        const std::uint64_t returned = mine.by_others();
-        // Until those who queue behind start, the bucket is spoken for: the refill up to
-        // then counts, not up to now.
-        const std::int64_t queue =
-            law.queue(view.zero, view.moment(), returned - receipt.returned).count();
-        const std::int64_t promised = notes_.promised() - at;
-        const std::int64_t until =
-            at + std::max<std::int64_t>(0, std::min(promised, queue));
-        const std::int64_t back = law.returnable(receipt, returned, until);
+        same_law = receipt.generation == law.generation;
+        if (!same_law) return detail::Decision<bool>{false, 0, false};
+        back = mine.due(view);
         tokens = law.tokens_of(back);
         const std::int64_t next = std::max(view.zero - back, view.lowest());
-        return detail::Decision<bool>{back == receipt.tokens * law.token, next, back > 0};
-    };
-    const bool whole = word_.update(at, decide, [&] { mine.note(tokens); });
-    mine.note(tokens);
-    mine.finish();
+        return detail::Decision<bool>{back >= receipt.tokens * law.token, next, back > 0};
+    });
+    if (same_law) mine.finish(back, tokens);
     return whole;
 }
 

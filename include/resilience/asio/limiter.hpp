@@ -196,9 +196,9 @@ struct AcquireTokens {
     @par Cancellation
     All types end the wait, as long as the completion has not run. What was promised goes
     back by the limiter's `refund`: of a leaky bucket, if nobody is behind in the queue;
-   of a token bucket, less what those behind were promised by, also if they are cancelled
-    too. So many waits that end together give back little, and those who come next wait as
-    if these had not ended.
+    of a token bucket, less what those behind were promised by, until these are cancelled
+    too. So of many waits that end together the last to end gives back what all had: those
+    who come next find the token bucket as if none of them had waited.
     To be emitted in the executor of the handler; by any one thread if it has none.
 
     @par Object lifetimes

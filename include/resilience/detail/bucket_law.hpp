@@ -47,6 +47,8 @@ struct Receipt {
     std::uint64_t returned = 0;    // tokens ever returned to the bucket before
     std::int64_t taken_at = 0;     // nanoseconds
     std::int64_t drained = 0;  // units that were missing to a full bucket, right after
+    std::int64_t units = 0;    // by which the zero was moved on
+    std::int64_t end = 0;      // place after them in all that was ever taken
 };
 
 constexpr std::int64_t ceil_div(std::int64_t a, std::int64_t b) noexcept {

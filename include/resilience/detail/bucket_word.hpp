@@ -59,10 +59,17 @@ public:
         std::int64_t zero;
         std::int64_t now;
         std::int64_t phase;
+        std::int64_t base;
         bool beyond;  // the clock is too far ahead to store in terms of this base
 
         std::int64_t side() const noexcept { return now & kSides; }
         Moment moment() const noexcept { return {now, phase}; }
+        /// Where a zero of this view is in units since the clock's epoch, which wrap
+        /// around: the same by every base.
+        std::int64_t place_of(std::int64_t some_zero) const noexcept {
+            const Wrapping origin = Wrapping{law.tick_of(base)} * law.rate;
+            return (origin + some_zero - side()).value();
+        }
         /// Full wherever the clock stands.
         std::int64_t lowest() const noexcept { return -kUnit + side(); }
         std::int64_t highest() const noexcept { return 5 * kUnit - kGrain + side(); }
@@ -299,16 +306,17 @@ private:
         if (since < 0) [[unlikely]] {
             // Older than anything the word can tell: empty until the oldest that it can.
             const std::int64_t phase = std::max(since, -kTimeLimit / 2);
-            return {law, std::max(word, side), side, phase, false};
+            return {law, std::max(word, side), side, phase, by.base, false};
         }
         if (since <= law.span) [[likely]] {
             const Moment moment = law.moment(since);
-            return {law, word, moment.units + side, moment.phase, false};
+            return {law, word, moment.units + side, moment.phase, by.base, false};
         }
         const std::int64_t ticks = law.tick_of(since);
         const std::int64_t far = kFar / law.rate;
-        if (ticks > far) return {law, word, far * law.rate + side, 0, true};
-        return {law, word, ticks * law.rate + side, since - ticks * law.tick, true};
+        if (ticks > far) return {law, word, far * law.rate + side, 0, by.base, true};
+        const std::int64_t phase = since - ticks * law.tick;
+        return {law, word, ticks * law.rate + side, phase, by.base, true};
     }
 
     // Translates the word to a later base; returns it as it is now. Since bases only

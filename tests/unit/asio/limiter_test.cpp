@@ -225,6 +225,23 @@ TEST_CASE("a context that is destroyed gives back what was promised in it") {
         signal.emit(net::cancellation_type::terminal);
         CHECK(world.limiter.peek(1, start + 100ms));
     }
+    SUBCASE("to many that wait: who comes next finds it as if none had") {
+        TokenBucket bucket{{.tokens = 10, .period = 1h, .burst = 1, .max_debt = 50}};
+        CHECK(bucket.try_acquire());
+        std::optional<net::io_context> context{std::in_place};
+        for (int i = 0; i < 50; ++i) {
+            async_acquire(
+                bucket,
+                1,
+                {.max_wait = 10h},
+                net::bind_executor(context->get_executor(), [](Result<void>) {})
+            );
+        }
+        context->poll();
+        CHECK(bucket.snapshot().until_full > 5h);
+        context.reset();
+        CHECK(bucket.snapshot().until_full <= 6min);
+    }
     SUBCASE("to one that had it at once, and does not know") {
         Bucket world{kSlow};
         const TimePoint start = world.time.now();

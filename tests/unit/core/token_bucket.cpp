@@ -3,12 +3,16 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <limits>
+#include <random>
 #include <stdexcept>
 #include <string>
 #include <type_traits>
+#include <vector>
 
 #include "unit/core/bucket_oracle.hpp"
 
@@ -192,6 +196,27 @@ TEST_CASE("a refund waits for no one and empties no queue when requests are smal
     CHECK(bucket.reserve(1, t0).start == t0 + 2s);
 }
 
+TEST_CASE("reservations that are cancelled together leave no trace, in whatever order") {
+    const TokenBucketOptions o{.tokens = 10, .period = 1s, .burst = 1, .max_debt = 50};
+    std::vector<std::size_t> order(50);
+    for (std::size_t i = 0; i < order.size(); ++i) order[i] = i;
+    std::mt19937 random{54};
+    for (int round = 0; round < 200; ++round) {
+        TokenBucket bucket{o};
+        CHECK(bucket.try_acquire(1, t0));
+        std::vector<Reservation> waiting;
+        for (std::size_t i = 0; i < order.size(); ++i) {
+            waiting.push_back(bucket.reserve(1, t0));
+        }
+        CHECK(waiting.back().start == t0 + 5s);
+        for (const std::size_t i : order) bucket.refund(waiting[i], t0);
+        CHECK(bucket.try_acquire(1, t0).retry_after == 100ms);
+        // In the order of their starts, against it, and then in any.
+        if (round == 0) std::reverse(order.begin(), order.end());
+        if (round > 0) std::shuffle(order.begin(), order.end(), random);
+    }
+}
+
 TEST_CASE("a long reservation that was cancelled does not hold up later refunds") {
     TokenBucket bucket{{.tokens = 1, .period = 1h, .burst = 10, .max_debt = 10}};
     CHECK(bucket.try_acquire(10, t0));
@@ -206,6 +231,20 @@ TEST_CASE("a long reservation that was cancelled does not hold up later refunds"
     CHECK(waiting.start == t0 + 2h);
     CHECK(bucket.refund(waiting, t0 + 1h));
     CHECK(bucket.snapshot(t0 + 1h).available == 1);
+}
+
+TEST_CASE("long reservations that were cancelled do not hold up who has one behind him") {
+    TokenBucket bucket{{.tokens = 1, .period = 1h, .burst = 10, .max_debt = 30}};
+    CHECK(bucket.try_acquire(10, t0));
+    std::vector<Reservation> far;
+    for (int i = 0; i < 3; ++i) far.push_back(bucket.reserve(10, t0));
+    CHECK(far.back().start == t0 + 30h);
+    for (const Reservation& r : far) bucket.refund(r, t0);
+    const Reservation near = bucket.reserve(1, t0 + 1h);
+    CHECK(near.wait == 0s);
+    CHECK(bucket.charge(1, t0 + 1h) == 1h);
+    CHECK(bucket.refund(near, t0 + 1h));
+    CHECK(bucket.charge(0, t0 + 1h) == 0s);
 }
 
 TEST_CASE("a long reservation from before does not hold up refunds of later ones") {

@@ -312,6 +312,99 @@ TEST_CASE("P6: take then cancel never raises a later level above the run without
     }
 }
 
+TEST_CASE("P6: what was cancelled leaves no more than if it had never been reserved") {
+    struct Taking {
+        std::int64_t at;
+        std::uint32_t n;
+        bool cancelled;
+        Reservation reservation;
+    };
+    for (int policy = 0; policy < 4 * kPolicies; ++policy) {
+        Random random{6500u + policy};
+        INFO("seed " << random.seed);
+        const TokenBucketOptions o{
+            .tokens = static_cast<std::uint32_t>(random.in(1, 5)),
+            .period = std::chrono::nanoseconds{random.in(1, 20)},
+            .burst = static_cast<std::uint32_t>(random.in(1, 8)),
+            .max_debt = static_cast<std::uint32_t>(random.in(0, 20))};
+        TokenBucket bucket{o};
+        std::vector<Taking> takings;
+        std::int64_t now = 0;
+        const auto fullness = [&](std::int64_t when) {
+            TokenBucket without{o};
+            for (const Taking& t : takings) {
+                if (!t.cancelled) without.charge(t.n, at(t.at));
+            }
+            return without.snapshot(at(when)).until_full;
+        };
+        for (int step = 0; step < 150; ++step) {
+            if (random.one_in(3)) now += random.in(0, 12);
+            const auto n = static_cast<std::uint32_t>(random.in(1, o.burst));
+            if (random.one_in(4)) {
+                if (bucket.try_acquire(n, at(now)))
+                    takings.push_back({now, n, false, {}});
+            } else if (random.one_in(2)) {
+                if (const Reservation r = bucket.reserve(n, at(now))) {
+                    takings.push_back({now, n, false, r});
+                }
+            } else {
+                // Some that follow each other, from either end.
+                const bool forwards = random.one_in(2);
+                for (auto left = random.in(1, 4); left > 0 && !takings.empty(); --left) {
+                    const std::size_t last = takings.size() - 1;
+                    const std::size_t reach = std::min<std::size_t>(last, 6);
+                    for (std::size_t i = 0; i <= reach; ++i) {
+                        Taking& t = takings[forwards ? last - reach + i : last - i];
+                        if (t.cancelled || !t.reservation) continue;
+                        t.cancelled = true;
+                        bucket.refund(t.reservation, at(now));
+                        break;
+                    }
+                }
+            }
+            REQUIRE(bucket.snapshot(at(now)).until_full >= fullness(now));
+        }
+    }
+}
+
+TEST_CASE("P6: all who wait may be cancelled in any order, and leave no trace") {
+    for (int policy = 0; policy < 4 * kPolicies; ++policy) {
+        Random random{6800u + policy};
+        INFO("seed " << random.seed);
+        const TokenBucketOptions o{
+            .tokens = static_cast<std::uint32_t>(random.in(1, 50)),
+            .period = std::chrono::nanoseconds{random.in(100, 2'000)},
+            .burst = static_cast<std::uint32_t>(random.in(1, 8)),
+            .max_debt = static_cast<std::uint32_t>(random.in(1, 60))};
+        TokenBucket bucket{o}, without{o};
+        std::int64_t now = any_start(random);
+        // One after another, from either end; or at once in any order.
+        const bool any_order = random.one_in(2), forwards = random.one_in(2);
+        for (int round = any_order ? 9 : 0; round < 10; ++round) {
+            now += random.in(0, time_of(o.burst, o));
+            while (bucket.try_acquire(1, at(now)))
+                REQUIRE(without.try_acquire(1, at(now)));
+            std::vector<Reservation> waiting;
+            std::int64_t first = now;
+            while (const Reservation r = bucket.reserve(1, at(now))) {
+                if (waiting.empty()) first = r.start.time_since_epoch().count();
+                waiting.push_back(r);
+            }
+            while (!waiting.empty()) {
+                const std::int64_t last = std::int64_t(waiting.size()) - 1;
+                const auto which = any_order ? random.in(0, last) : forwards ? 0 : last;
+                if (random.one_in(8)) now = random.in(now, first);
+                bucket.refund(waiting[std::size_t(which)], at(now));
+                waiting.erase(waiting.begin() + which);
+            }
+            REQUIRE(
+                bucket.snapshot(at(now)).until_full ==
+                without.snapshot(at(now)).until_full
+            );
+        }
+    }
+}
+
 TEST_CASE("P7: no order of the clock reads in a batch admits more than the true one") {
     for (int policy = 0; policy < kPolicies; ++policy) {
         Random random{7000u + policy};

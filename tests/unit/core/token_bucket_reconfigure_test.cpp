@@ -320,21 +320,25 @@ TEST_CASE("P8: threads take no token twice while the options change") {
     CHECK(taken + bucket.snapshot(t0).available >= 49'999);
 }
 
-TEST_CASE("a change that is overtaken by two of the law decides again by the last") {
+TEST_CASE("a change of an empty bucket is overtaken by two of the law, and notices") {
     BucketWord bucket{law_of(kTen)};
-    const auto keep = [](const auto&, std::int64_t level, const auto&, auto) {
-        return level;
+    const auto replace = [&](const TokenBucketOptions& options) {
+        bucket.replace_law(law_of(options), 0, [](const auto&, auto, const auto&, auto) {
+            return std::int64_t{0};
+        });
     };
+    replace(kForty);
+    replace(kTen);
     std::vector<std::uint32_t> bursts;
     bucket.update(0, [&](const BucketWord::View& view) {
         bursts.push_back(view.law.burst);
         if (bursts.size() == 1) {
-            bucket.replace_law(law_of({.tokens = 1, .burst = 3}), 0, keep);
-            bucket.replace_law(law_of(kForty), 0, keep);
+            replace(kForty);
+            replace({.tokens = 10, .period = 1s, .burst = 20});
         }
         return detail::Decision<bool>{true, view.zero, true};
     });
-    CHECK(bursts == std::vector{10u, 40u});
+    CHECK(bursts == std::vector{10u, 20u});
 }
 
 TEST_CASE("a taking that is overtaken by a change decides again by the new law") {

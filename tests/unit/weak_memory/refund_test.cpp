@@ -124,3 +124,42 @@ TEST_CASE("weak memory: a refund is by the law that it was taken by, or by none"
     CHECK(all.failure == "");
     CHECK(all.complete);
 }
+
+TEST_CASE("weak memory: two who wait and are cancelled at once leave no trace") {
+    const Exploration all = explore([] {
+        TokenBucket bucket{{.tokens = 1, .period = 1h, .burst = 1, .max_debt = 3}};
+        static_cast<void>(bucket.try_acquire(1, start));
+        const Reservation first = bucket.reserve(1, start);
+        const Reservation second = bucket.reserve(1, start);
+        bool taken = false;
+        run(
+            {[&] { static_cast<void>(bucket.refund(first, start)); },
+             [&] { static_cast<void>(bucket.refund(second, start)); },
+             [&] { taken = bucket.try_acquire(1, start + 1h).admitted; }}
+        );
+        const auto left = bucket.snapshot(start + 1h).available;
+        demand(left == (taken ? 0u : 1u), "one has come, as if they had not waited");
+    });
+    CHECK(all.failure == "");
+    CHECK(all.complete);
+}
+
+TEST_CASE("weak memory: who waits while another is cancelled leaves no trace either") {
+    const Exploration all = explore([] {
+        TokenBucket bucket{{.tokens = 1, .period = 1h, .burst = 1, .max_debt = 3}};
+        static_cast<void>(bucket.try_acquire(1, start));
+        const Reservation first = bucket.reserve(1, start);
+        Reservation second;
+        run(
+            {[&] { static_cast<void>(bucket.refund(first, start)); },
+             [&] { second = bucket.reserve(1, start); }}
+        );
+        const auto wait = bucket.peek(1, start).retry_after;
+        demand(wait == (second.start == start + 1h ? 2h : 3h), "it stands as promised");
+        static_cast<void>(bucket.refund(second, start));
+        const auto left = bucket.peek(1, start).retry_after;
+        demand(left == 1h || left == wait - 1h, "and never comes back twice");
+    });
+    CHECK(all.failure == "");
+    CHECK(all.complete);
+}
