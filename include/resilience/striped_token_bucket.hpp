@@ -111,7 +111,8 @@ public:
     }
 
     /// Tells what there is for this thread: in its stripe or in the common bucket,
-    /// whichever is more.
+    /// whichever is more. `limit` is the burst of the common bucket, the most that one
+    /// call can have.
     LimiterSnapshot snapshot(TimePoint now = Clock::now()) const noexcept {
         LimiterSnapshot seen = common_.snapshot(now);
         const std::uint32_t mine = held();
