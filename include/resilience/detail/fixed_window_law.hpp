@@ -68,10 +68,13 @@ public:
         return {next, Admission::refuse(clock_.until(now, index + (fits ? 0 : 1), 0))};
     }
 
-    /// Gives back `n` places that were taken at `taken`, if their window is not over.
-    std::int64_t undo(std::int64_t word, std::uint32_t n, Moment taken) const noexcept {
-        const std::int64_t count = word - idle(taken);
-        return count >= n && count <= places_ ? word - n : word;
+    /// Gives back `n` places that were taken at `taken`, if their window is not over; but
+    /// none of those that the law began with, in the word `first`.
+    std::int64_t undo(
+        std::int64_t word, std::uint32_t n, Moment taken, std::int64_t first
+    ) const noexcept {
+        const std::int64_t count = word - std::max(idle(taken), first);
+        return count >= n && word - idle(taken) <= places_ ? word - n : word;
     }
 
     LimiterSnapshot snapshot(std::int64_t word, Moment now) const noexcept {

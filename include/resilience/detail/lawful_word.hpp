@@ -35,10 +35,11 @@ class LawfulWord {
 public:
     /// A law, and the word that it decides by from `since` on.
     struct alignas(64) Era {
-        Era(const Law& l, const Options& o, std::int64_t from, std::int64_t first)
-            : word{first}, law{l}, options{o}, since{from} {}
+        Era(const Law& l, const Options& o, std::int64_t from, const Era* ended)
+            : word{ended ? kNotBegun : 0}, before{ended}, law{l}, options{o}, since{from} {}
 
         Atomic<std::int64_t> word;
+        const Era* const before;  // none before the first
         const Law law;
         const Options options;
         const std::int64_t since;     // nanoseconds
@@ -47,7 +48,7 @@ public:
     };
 
     LawfulWord(const Law& law, const Options& options) noexcept
-        : first_{law, options, std::numeric_limits<std::int64_t>::min(), 0} {}
+        : first_{law, options, std::numeric_limits<std::int64_t>::min(), nullptr} {}
 
     LawfulWord(const LawfulWord&) = delete;
     LawfulWord& operator=(const LawfulWord&) = delete;
@@ -80,14 +81,15 @@ public:
         return law.snapshot(word, law.moment(nanoseconds_of(now)));
     }
 
-    /// What was taken in an earlier era, or at the instant at which it ended, does not
-    /// come back.
+    /// What was taken in an earlier era does not come back. Its instants are at most that
+    /// of the change, unless it was taken while that was under way: so what was counted
+    /// then is never undone either.
     bool refund(std::uint32_t n, TimePoint taken_at) noexcept {
         const std::int64_t at = nanoseconds_of(taken_at);
         bool back = false;
         update([&](const Era& era, std::int64_t word, std::int64_t& next) {
             if (at <= era.since) return back = false;
-            next = era.law.undo(word, n, era.law.moment(at));
+            next = era.law.undo(word, n, era.law.moment(at), first_word(era));
             return back = next != word;
         });
         return back;
@@ -118,7 +120,7 @@ public:
         Era* const old = era();
         if (old->options == options) return;
         replacements_.demand_room();
-        later_.push_back(std::make_unique<Era>(law, options, at, kNotBegun));
+        later_.push_back(std::make_unique<Era>(law, options, at, old));
         replacements_.add();
         old->next.store(later_.back().get(), std::memory_order_relaxed);
         std::int64_t word = old->word.load(std::memory_order_relaxed);
@@ -164,6 +166,12 @@ private:
         std::int64_t none = kNotBegun;
         next->word.compare_exchange_strong(none, first, std::memory_order_relaxed);
         return next;
+    }
+
+    static std::int64_t first_word(const Era& era) noexcept {
+        if (era.before == nullptr) return 0;
+        const std::int64_t last = era.before->word.load(std::memory_order_acquire);
+        return start_of(era, *era.before, last).word;
     }
 
     static typename Law::Start start_of(

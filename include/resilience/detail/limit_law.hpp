@@ -31,7 +31,7 @@ concept LimitLaw = requires(
     { law.moment(word) } -> std::same_as<typename L::Moment>;
     { law.idle(moment) } -> std::same_as<std::int64_t>;
     { law.take(word, n, moment) } -> std::same_as<Taking>;
-    { law.undo(word, n, moment) } -> std::same_as<std::int64_t>;
+    { law.undo(word, n, moment, word) } -> std::same_as<std::int64_t>;
     { law.join(word, word) } -> std::same_as<std::int64_t>;
     { law.snapshot(word, moment) } -> std::same_as<LimiterSnapshot>;
     {

@@ -86,11 +86,17 @@ public:
         return {word_of(counts), Admission::admit()};
     }
 
-    /// Gives back `n` that were taken at `taken`, if they still count.
-    std::int64_t undo(std::int64_t word, std::uint32_t n, Moment taken) const noexcept {
+    /// Gives back `n` that were taken at `taken`, if they still count; but none of those
+    /// that the law began with, in the word `first`.
+    std::int64_t undo(
+        std::int64_t word, std::uint32_t n, Moment taken, std::int64_t first
+    ) const noexcept {
         Counts counts = counts_of(word);
-        if (counts.index == taken.index && counts.current >= n) counts.current -= n;
-        if (counts.index == taken.index + 1 && counts.before >= n) counts.before -= n;
+        const Counts began = counts_of(first);
+        if (taken.index < began.index) return word;
+        const std::int64_t least = (taken.index == began.index ? began.current : 0) + n;
+        if (counts.index == taken.index && counts.current >= least) counts.current -= n;
+        if (counts.index == taken.index + 1 && counts.before >= least) counts.before -= n;
         return word_of(counts);
     }
 

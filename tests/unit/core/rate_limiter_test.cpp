@@ -102,7 +102,7 @@ TEST_CASE_TEMPLATE(
     "no call allocates, and no state grows with use (tower-resilience)", L, EVERY_LIMITER
 ) {
     // A window of 30,000 calls is not a list of 30,000 instants to walk along.
-    static_assert(sizeof(L) <= 512);
+    static_assert(sizeof(L) <= 1024);
     L limiter{a_second<L>(30'000)};
     const AllocationCounter counter;
     int admitted = 0;

@@ -224,9 +224,53 @@ TEST_CASE_TEMPLATE(
     CHECK(window.snapshot(t0 + 1ms).available == 0);
     window.reconfigure(with<Window>(13, 1s), t0 + 2ms);
     CHECK(window.try_acquire(5, t0 + 3ms));
+    CHECK_FALSE(window.refund(5, t0));
+    CHECK_FALSE(window.refund(5, t0 + 2ms));
     CHECK(window.refund(5, t0 + 3ms));
     CHECK_FALSE(window.refund(8, t0));
     CHECK(window.snapshot(t0 + 3ms).available == 5);
+}
+
+TEST_CASE_TEMPLATE(
+    "P8: what was taken while a change was under way makes no room when given back",
+    Window,
+    FixedWindow,
+    SlidingWindow
+) {
+    Window window{with<Window>(100, 1s)};
+    CHECK(window.try_acquire(80, t0 + 10ms));
+    window.reconfigure(with<Window>(50, 1s), t0);
+    CHECK_FALSE(window.refund(10, t0 + 10ms));
+    CHECK(window.snapshot(t0 + 10ms).available == 0);
+    window.reconfigure(with<Window>(100, 1s), t0);
+    CHECK(window.try_acquire(5, t0 + 20ms));
+    CHECK_FALSE(window.refund(6, t0 + 10ms));
+    CHECK(window.refund(5, t0 + 20ms));
+    CHECK_FALSE(window.refund(1, t0 + 20ms));
+    CHECK(window.snapshot(t0 + 20ms).available == 20);
+    CHECK(window.try_acquire(20, t0 + 1s));
+    CHECK(window.refund(20, t0 + 1s));
+}
+
+TEST_CASE("a sliding window gives back of the window before what its law has counted") {
+    SlidingWindow window{{.limit = 100, .window = 1s}};
+    CHECK(window.try_acquire(40, t0 + 10ms));
+    window.reconfigure({.limit = 90, .window = 1s}, t0);
+    CHECK(window.try_acquire(30, t0 + 500ms));
+    CHECK(window.try_acquire(1, t0 + 1s));
+    CHECK_FALSE(window.refund(31, t0 + 10ms));
+    CHECK(window.refund(30, t0 + 500ms));
+    CHECK(window.snapshot(t0 + 1s).available == 49);
+    CHECK_FALSE(window.refund(1, t0 + 10ms));
+}
+
+TEST_CASE("nothing of the window before the one of a change is given back") {
+    SlidingWindow window{{.limit = 100, .window = 1s}};
+    CHECK(window.try_acquire(40, t0 - 10ms));
+    CHECK(window.try_acquire(10, t0));
+    window.reconfigure({.limit = 90, .window = 1s}, t0 - 20ms);
+    CHECK_FALSE(window.refund(10, t0 - 10ms));
+    CHECK(window.snapshot(t0).available == 40);
 }
 
 TEST_CASE_TEMPLATE(

@@ -48,8 +48,10 @@ public:
     Moment moment(std::int64_t) const { return {}; }
     std::int64_t idle(Moment) const { return 0; }
     std::int64_t join(std::int64_t a, std::int64_t) const { return a; }
-    std::int64_t undo(std::int64_t word, std::uint32_t n, Moment) const {
-        return word - n;
+    std::int64_t undo(
+        std::int64_t word, std::uint32_t n, Moment, std::int64_t first
+    ) const {
+        return word - n < first ? word : word - n;
     }
     detail::Taking take(std::int64_t word, std::uint32_t n, Moment) const {
         const bool fits = word + n <= limit_.get();
@@ -152,6 +154,25 @@ TEST_CASE("weak memory: a refund finds what it gives back, or comes too late") {
         );
         const int left = static_cast<int>(window.snapshot(start).available);
         demand(left == (back ? 3 : 2), "as much as was taken");
+    });
+    CHECK(all.failure == "");
+    CHECK(all.complete);
+}
+
+TEST_CASE("weak memory: what is taken while a lower limit comes is not given back by it"
+) {
+    const Exploration all = explore([] {
+        Counter counter{2};
+        static_cast<void>(counter.take());
+        // Taken after the instant of the change, which is 0, by whichever law comes first.
+        run(
+            {[&] { counter.change(1); },
+             [&] {
+                 if (counter.take()) static_cast<void>(counter.word.refund(1, start));
+             }}
+        );
+        const int left = static_cast<int>(counter.word.snapshot(start).available);
+        demand(left == 0, "what was taken before is all that the law allows");
     });
     CHECK(all.failure == "");
     CHECK(all.complete);
