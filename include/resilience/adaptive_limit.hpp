@@ -319,6 +319,12 @@ public:
     /// Zero: when another call may go ahead is not known.
     std::chrono::nanoseconds retry_after() const noexcept { return {}; }
 
+    /// The call waited for a turn on this side, for so long, not negative: that does not
+    /// count as time that it took.
+    void waited(std::chrono::nanoseconds time) noexcept {
+        start_ = detail::saturated_add(start_, time);
+    }
+
     /// The call is over, and ended with this verdict.
     void done(Verdict verdict, TimePoint now = Clock::now()) && noexcept {
         if (auto* owner = std::exchange(owner_, nullptr)) {

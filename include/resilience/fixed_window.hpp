@@ -108,8 +108,9 @@ public:
         they are those that it has.
 
         What was taken in the window that `now` is in counts in the new window that it is
-        in, whenever that began, and can no longer be refunded, nor can what is taken while
-        the change is under way. So a change alone makes no room: there is less than before, or more by as much as the limit is higher.
+        in, whenever that began, and can no longer be refunded, nor can what is taken
+       while the change is under way. So a change alone makes no room: there is less than
+       before, or more by as much as the limit is higher.
 
         What is replaced, less than 300 bytes, is kept until the window is destroyed,
        since calls may be reading it, so it is refused after a thousand times.

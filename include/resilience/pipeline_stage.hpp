@@ -40,7 +40,9 @@ enum class PipelineStage : std::uint8_t {
 
     `try_acquire(now)` yields a permit. A permit that is false tells `retry_after()`; one
     that is true is told `done(verdict, now)` once, and counts as abandoned if it is
-    destroyed before. `refusal` is the code of a refused call.
+    destroyed before. If it has `waited(nanoseconds)`, it is told before that how much of
+    the time since `try_acquire` was spent on waits for a slot inside. `refusal` is the
+    code of a refused call.
 */
 template <class G>
 concept Guard = requires(G& guard, TimePoint now) {

@@ -47,6 +47,8 @@ public:
 
         Admission admission() const noexcept { return permit_.admission(); }
 
+        void waited(std::chrono::nanoseconds time) noexcept { permit_.waited(time); }
+
         void done(Verdict verdict, TimePoint now = Clock::now()) && noexcept {
             std::move(permit_).done(verdict, now);
         }

@@ -94,7 +94,8 @@ public:
         With the same window, what was taken counts as before, at most the new limit for
         each of the two windows that are counted. With another, what still counts now is
         as if it were taken now. It can no longer be refunded, nor can what is taken while
-        the change is under way. So a change alone makes no room: there is less than before, or more by as much as the limit is higher.
+        the change is under way. So a change alone makes no room: there is less than
+       before, or more by as much as the limit is higher.
 
         What is replaced, less than 300 bytes, is kept until the window is destroyed,
        since calls may be reading it, so it is refused after a thousand times.

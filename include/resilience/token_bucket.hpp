@@ -189,8 +189,8 @@ public:
        it was full meanwhile or will be before reservations that queue behind this one
        start, are forfeited: a cancellation never lets more through than no reservation at
        all. Once those behind it are cancelled too, before they start, the last of them
-       returns what the others did not get back: together they leave no trace. Of very many
-       that were cancelled one by one between others who wait, some may be forfeited.
+       returns what the others did not get back: together they leave no trace. Of very
+       many that were cancelled one by one between others who wait, some may be forfeited.
 
         @param now The current time; unlike elsewhere, an instant older than one that
        another thread has used may return what arrived in between.

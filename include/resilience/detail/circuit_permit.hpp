@@ -8,6 +8,7 @@
 
 #include <resilience/detail/breaker_word.hpp>
 
+#include <algorithm>
 #include <chrono>
 #include <cstdint>
 #include <utility>
@@ -55,6 +56,14 @@ public:
                                    : Admission::refuse(retry_after());
     }
 
+    /// The call waited for a turn on this side, for so long, not negative: the peer had
+    /// no part in that, so it does not count as time that the call lasted.
+    void waited(std::chrono::nanoseconds time) noexcept {
+        constexpr std::int64_t latest = (std::int64_t{1} << 62) - 1;
+        if (breaker_ == nullptr || time_ >= latest) return;
+        time_ += std::clamp<std::int64_t>(time.count(), 0, latest - time_);
+    }
+
     /** Reports how the call ended. Never throws; does nothing if it was refused or has
         ended before.
 
@@ -62,7 +71,7 @@ public:
         and permanent are failures; ignored and abandoned give the permit back uncounted.
 
         @param now The current time: the call lasted from the one of `try_acquire` to
-       this.
+       this, less what it @ref waited.
     */
     void done(Verdict verdict, TimePoint now = Clock::now()) && noexcept {
         Breaker* breaker = std::exchange(breaker_, nullptr);

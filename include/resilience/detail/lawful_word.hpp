@@ -36,7 +36,11 @@ public:
     /// A law, and the word that it decides by from `since` on.
     struct alignas(64) Era {
         Era(const Law& l, const Options& o, std::int64_t from, const Era* ended)
-            : word{ended ? kNotBegun : 0}, before{ended}, law{l}, options{o}, since{from} {}
+            : word{ended ? kNotBegun : 0},
+              before{ended},
+              law{l},
+              options{o},
+              since{from} {}
 
         Atomic<std::int64_t> word;
         const Era* const before;  // none before the first

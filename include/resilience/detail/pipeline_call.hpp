@@ -9,6 +9,7 @@
 #include <resilience/outcome.hpp>
 
 #include <resilience/detail/result_place.hpp>
+#include <resilience/detail/saturated_add.hpp>
 
 #include <chrono>
 #include <concepts>
@@ -120,6 +121,15 @@ struct Call {
     const Environment& environment;
     const Classifier& classifier;
     CallContext context;
+    // For turns in stages: a part of the call's time in which the peer had none.
+    std::chrono::nanoseconds waited{0};
+
+    /// Reads the clock after a wait for a turn.
+    void end_wait() {
+        const TimePoint began = context.now;
+        context.now = environment.now();
+        waited += saturated_span(began, context.now);
+    }
 
     /// Reads the clock and judges the end of an attempt. A failure after a request
     /// to stop says nothing about the peer.

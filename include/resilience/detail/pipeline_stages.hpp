@@ -69,12 +69,24 @@ void run_stage(L& limiter, Call& call, EndOf<Call>& ended, const Next& next) {
     next();
 }
 
+/// Tells a guard how a call ended, and what of its time was spent on waits inside.
+template <class Permit>
+void end_call(
+    Permit permit, Verdict verdict, TimePoint now, std::chrono::nanoseconds waited
+) {
+    if constexpr (requires { permit.waited(waited); }) permit.waited(waited);
+    std::move(permit).done(verdict, now);
+}
+
 template <Guard G, class Call, class Next>
 void run_stage(G& guard, Call& call, EndOf<Call>& ended, const Next& next) {
     auto permit = guard.try_acquire(call.context.now);
     if (!permit) return ended.refuse(G::refusal, permit.retry_after());
+    const auto before = call.waited;
     next();
-    std::move(permit).done(ended.end.verdict, call.context.now);
+    end_call(
+        std::move(permit), ended.end.verdict, call.context.now, call.waited - before
+    );
 }
 
 template <class Slot, class Call, class Next>
@@ -117,7 +129,7 @@ void run_stage(
     auto at_once = bulkhead.try_acquire_or_wait();
     if (at_once) return run_with_slot(*std::move(at_once), call, ended, next);
     auto slot = wait_for_slot(bulkhead, call);
-    call.context.now = call.environment.now();
+    call.end_wait();
     run_with_slot(std::move(slot), call, ended, next);
 }
 

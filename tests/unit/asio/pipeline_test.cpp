@@ -237,6 +237,36 @@ TEST_CASE("a deadline ends the wait between two attempts, and the wait for a slo
     CHECK(bulkhead.snapshot().waiting == 0);
 }
 
+TEST_CASE("5.7: a coroutine's wait for a slot is no time that the peer took") {
+    World world;
+    CircuitBreaker breaker{{.slow_ratio = 0.5, .slow_after = 1h, .min_calls = 1}};
+    Bulkhead bulkhead{{.limit = 1, .queue = 1, .max_wait = 24h}};
+    Pipeline pipeline{breaker, bulkhead};
+    auto held = bulkhead.try_acquire();
+    const auto run = [&](std::chrono::nanoseconds lasts) {
+        const auto thrown = world.run([&]() -> net::awaitable<void> {
+            const net::any_io_executor executor = co_await net::this_coro::executor;
+            Timer timer{executor};
+            timer.async_wait_until(timer.now() + 2h, [&](Result<void>) {
+                std::move(held).done();
+            });
+            const Outcome<int> end =
+                co_await co_run(pipeline, [&](CallContext&) { return wait_for(lasts); });
+            CHECK(*end == 1);
+        });
+        CHECK(!thrown);
+    };
+    SUBCASE("quick") {
+        run(59min);
+        CHECK(breaker.state(world.time.now()) == CircuitState::closed);
+    }
+    SUBCASE("slow") {
+        run(61min);
+        CHECK(breaker.state(world.time.now()) == CircuitState::open);
+    }
+    CHECK(world.elapsed() > 2h);
+}
+
 TEST_CASE("a Timeout that came to detach its call is refused in a pipeline") {
     World world;
     Bulkhead bulkhead{{.limit = 1}};

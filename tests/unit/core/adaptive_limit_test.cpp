@@ -115,6 +115,20 @@ TEST_CASE("calls that fail at once do not pass for fast ones") {
     CHECK(limit.snapshot().baseline == before.baseline);
 }
 
+TEST_CASE("5.7: what calls waited for a turn is no time that they took") {
+    AdaptiveLimit limit{{.initial = 20}, {}, kStart};
+    TimePoint now = kStart;
+    for (int i = 0; i < 2000; ++i) {
+        auto permit = limit.try_acquire(now);
+        REQUIRE(permit);
+        now += 30ms;
+        permit.waited(20ms);
+        std::move(permit).done(Verdict::success, now);
+    }
+    CHECK(limit.snapshot().baseline > 9'900us);
+    CHECK(limit.snapshot().baseline <= 10ms);
+}
+
 TEST_CASE("calls that began before a probe do not measure anything in it (Envoy#11579)") {
     AdaptiveLimit limit{{.initial = 20, .probe_every = 1s}, {}, kStart};
     TimePoint now = kStart;

@@ -9,10 +9,13 @@
 
 #include <doctest/doctest.h>
 
+#include <chrono>
+#include <cstdint>
 #include <stdexcept>
 #include <stop_token>
 #include <string>
 #include <system_error>
+#include <utility>
 
 using namespace resilience;
 using namespace std::chrono_literals;
@@ -33,6 +36,22 @@ struct Impatience {
     }
 
     std::stop_source** stop;
+};
+
+/// Virtual time in which a slot comes back as soon as somebody has slept for it.
+struct Freeing {
+    static constexpr bool is_virtual = true;
+
+    TimePoint now() const { return clock.now(); }
+    std::uint64_t random() const { return 0; }
+    bool sleep_until(TimePoint, const std::stop_token&) const noexcept {
+        clock.advance(2h);
+        std::move(slot).done();
+        return true;
+    }
+
+    testing::ManualClock& clock;
+    Bulkhead<>::Slot& slot;
 };
 
 Outcome<int> unavailable(CallContext&) { return fail(Errc::unavailable, "down"); }
@@ -254,4 +273,26 @@ TEST_CASE("a wait for a slot is sleep of a virtual environment") {
     std::move(slot).done();
     CHECK(bulkhead.snapshot().in_use == 0);
     CHECK(pipeline.run(answer).has_value());
+}
+
+TEST_CASE("5.7: a wait for a slot is no time that the peer took") {
+    testing::ManualClock clock;
+    CircuitBreaker breaker{{.slow_ratio = 0.5, .slow_after = 1h, .min_calls = 1}};
+    Bulkhead bulkhead{{.limit = 1, .queue = 1, .max_wait = 24h}};
+    auto slot = bulkhead.try_acquire();
+    auto pipeline = Pipeline{breaker, bulkhead}.with(Freeing{clock, slot});
+    const auto lasts = [&](std::chrono::nanoseconds time) {
+        return [&clock, time](CallContext&) -> Outcome<int> {
+            clock.advance(time);
+            return 1;
+        };
+    };
+    SUBCASE("quick") {
+        CHECK(*pipeline.run(lasts(59min)) == 1);
+        CHECK(breaker.state(clock.now()) == CircuitState::closed);
+    }
+    SUBCASE("slow") {
+        CHECK(*pipeline.run(lasts(61min)) == 1);
+        CHECK(breaker.state(clock.now()) == CircuitState::open);
+    }
 }

@@ -48,9 +48,8 @@ public:
     Moment moment(std::int64_t) const { return {}; }
     std::int64_t idle(Moment) const { return 0; }
     std::int64_t join(std::int64_t a, std::int64_t) const { return a; }
-    std::int64_t undo(
-        std::int64_t word, std::uint32_t n, Moment, std::int64_t first
-    ) const {
+    std::int64_t undo(std::int64_t word, std::uint32_t n, Moment, std::int64_t first)
+        const {
         return word - n < first ? word : word - n;
     }
     detail::Taking take(std::int64_t word, std::uint32_t n, Moment) const {
@@ -164,7 +163,8 @@ TEST_CASE("weak memory: what is taken while a lower limit comes is not given bac
     const Exploration all = explore([] {
         Counter counter{2};
         static_cast<void>(counter.take());
-        // Taken after the instant of the change, which is 0, by whichever law comes first.
+        // Taken after the instant of the change, which is 0, by whichever law comes
+        // first.
         run(
             {[&] { counter.change(1); },
              [&] {

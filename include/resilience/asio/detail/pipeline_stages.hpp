@@ -109,8 +109,11 @@ template <Guard G, class Call, class Next>
 CoEnd<Call> co_stage(G& guard, Call& call, Next next) {
     auto permit = guard.try_acquire(call.context.now);
     if (!permit) co_return EndOf<Call>{fail(G::refusal, {}, permit.retry_after())};
+    const auto before = call.waited;
     EndOf<Call> ended = co_await next();
-    std::move(permit).done(ended.end.verdict, call.context.now);
+    end_call(
+        std::move(permit), ended.end.verdict, call.context.now, call.waited - before
+    );
     co_return ended;
 }
 
@@ -125,7 +128,7 @@ CoEnd<Call> co_with_slot(Slot slot, Call& call, Next next) {
 template <class Bulkhead, class Call, class Next>
 CoEnd<Call> co_wait_for_slot(Bulkhead& bulkhead, Call& call, Next next) {
     auto slot = co_await async_acquire(bulkhead, call.context.deadline);
-    call.context.now = call.environment.now();
+    call.end_wait();
     if (!slot) co_return EndOf<Call>{std::move(slot).error()};
     EndOf<Call> ended = co_await co_with_slot(*std::move(slot), call, next);
     co_return ended;
