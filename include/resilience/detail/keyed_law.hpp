@@ -261,7 +261,8 @@ public:
     ) const noexcept {
         if (returned - receipt.returned >= BucketLaw::kReset) return {word, 0, false};
         const Moment taken = Law::moment(receipt.taken_at);
-        const std::int64_t next = Law::undo(word, receipt.tokens, taken);
+        // Words mean the same by every limit: whatever is counted may come back.
+        const std::int64_t next = Law::undo(word, receipt.tokens, taken, 0);
         return {next, 0, next != word};
     }
 };
